@@ -214,6 +214,20 @@ export class TidalClient {
     return this.act('heal', asked, options);
   }
 
+  /** Takes or extends the lease of drills: one at a time in a cluster. */
+  holdDrill(asked: requests.HoldDrillBody, options?: CallOptions): Promise<cluster.DrillInProgress> {
+    return this.act('holdDrill', asked, options);
+  }
+
+  endDrill(asked: requests.EndDrillBody, options?: CallOptions): Promise<cluster.EndDrillAnswer> {
+    return this.act('endDrill', asked, options);
+  }
+
+  /** Heals every region, and ends the lease of any drill. */
+  stopDrill(options?: CallOptions): Promise<cluster.StopDrillAnswer> {
+    return this.act('stopDrill', {}, options);
+  }
+
   retireDisk(asked: requests.RetireDiskBody, options?: CallOptions): Promise<cluster.RetireDiskAnswer> {
     return this.act('retireDisk', asked, options);
   }

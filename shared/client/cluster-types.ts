@@ -72,6 +72,32 @@ export interface StatusAnswer {
     /** The name of a region. */
     readonly to: string;
   };
+  /** The drill that has the lease. */
+  readonly drill?: DrillInProgress;
+}
+
+export interface DrillInProgress {
+  readonly id: string;
+  readonly title: string;
+  readonly started_at: string;
+  /** Unless it is extended before. */
+  readonly expires_at: string;
+}
+
+export interface EndDrillAnswer {
+  readonly id: string;
+}
+
+export interface StopDrillAnswer {
+  /** Null: no drill was in progress. */
+  readonly ended: {
+    readonly id: string;
+    readonly title: string;
+  } | null;
+  /** Regions that were partitioned. */
+  readonly healed: readonly string[];
+  /** Regions that do not answer: a partition of theirs ends at its deadline. */
+  readonly not_reached: readonly string[];
 }
 
 export interface PromoteAnswer {

@@ -102,6 +102,24 @@ export const operations = {
     repeatable: 'always',
     accept: 'application/json',
   },
+  holdDrill: {
+    method: 'POST',
+    path: '/cluster/drill',
+    repeatable: 'always',
+    accept: 'application/json',
+  },
+  endDrill: {
+    method: 'POST',
+    path: '/cluster/drill/end',
+    repeatable: 'always',
+    accept: 'application/json',
+  },
+  stopDrill: {
+    method: 'POST',
+    path: '/cluster/drill/stop',
+    repeatable: 'always',
+    accept: 'application/json',
+  },
   retireDisk: {
     method: 'POST',
     path: '/cluster/retire-disk',

@@ -222,6 +222,18 @@ export interface HealBody {
   readonly wait?: boolean;
 }
 
+export interface HoldDrillBody {
+  /** Drawn for each drill. */
+  readonly id: string;
+  /** On one line. */
+  readonly title: string;
+}
+
+export interface EndDrillBody {
+  /** Drawn for each drill. */
+  readonly id: string;
+}
+
 export interface RetireDiskBody {
   /** As `absent_disks` names it. */
   readonly disk: string;

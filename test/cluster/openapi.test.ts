@@ -275,6 +275,8 @@ describe('the OpenAPI document and a cluster', function () {
       unknown_event: [base],
       disk_in_use: [() => ({ body: JSON.stringify({ disk: '' }) })],
       event_applied: [() => ({ body: '' })],
+      drill_in_progress: [base],
+      drill_ended: [base],
       target_partitioned: [() => ({ body: JSON.stringify({ region: 'ap-south' }) })],
       position_not_reached: [
         (name) => ({ ...base(name), headers: { 'x-tidal-position': 'us-east@aaaaaaaaaaaaa:1' } }),
@@ -334,6 +336,13 @@ describe('the OpenAPI document and a cluster', function () {
         const isKeyed = ['unauthenticated', 'forbidden', 'rate_limited'].includes(code);
         if (code === 'target_partitioned')
           await expect('POST /cluster/partition', base('POST /cluster/partition'), 'success');
+        // Refused if the drill of the example was ended before.
+        if (code === 'drill_ended') {
+          await send('POST /cluster/drill', base('POST /cluster/drill'));
+          await expect('POST /cluster/drill/end', base('POST /cluster/drill/end'), 'success');
+        }
+        if (code === 'drill_in_progress')
+          await expect('POST /cluster/drill', fields({ id: 'drill2in2progress' })('POST /cluster/drill'), 'success');
         if (code === 'rate_limited')
           await send('GET /feed', { headers: { authorization: 'Bearer slow' } }, cluster.routerUrls[1]);
         for (const name of asked) {
@@ -352,6 +361,8 @@ describe('the OpenAPI document and a cluster', function () {
           await expect(name, made, code, isKeyed ? cluster.routerUrls[1] : undefined);
         }
         if (code === 'target_partitioned') await expect('POST /cluster/heal', base('POST /cluster/heal'), 'success');
+        if (code === 'drill_in_progress')
+          await expect('POST /cluster/drill/stop', base('POST /cluster/drill/stop'), 'success');
       });
     }
 

@@ -29,7 +29,7 @@ Whatever the drill does is undone at its end, when it is aborted, and on Ctrl+C.
 
   --report    a directory for the report: a page (report.html) and the same as JSON (report.json)
   --short     waits of at most 2 s, repetitions of at most two${targetHelp}
-  --url       a router; default TIDAL_URL, then http://127.0.0.1:9500
+  --url       a router, of several with commas the first; default TIDAL_URL, then http://127.0.0.1:9500
   --key       default TIDAL_API_KEY, where no list of processes shows it
   --json      the report as one line of JSON
 

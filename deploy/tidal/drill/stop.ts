@@ -1,8 +1,8 @@
 /** `tidal drill stop`: ends any drill and undoes what it has done. */
-import type { StopDrillAnswer } from '../../../services/router/drills/drills.ts';
+import { type cluster, type TidalClient, TidalProblem } from '../../../shared/client/client.ts';
 import { sleep } from '../../../shared/kernel/kernel.ts';
 import { systemClock } from '../../../shared/kernel/system.ts';
-import { clusterArguments, clusterHelp, type Router } from '../cluster/request.ts';
+import { clusterArguments, clusterHelp } from '../cluster/request.ts';
 import type { Command } from '../command.ts';
 import { targetHelp, targetOf, targetOptions } from './target.ts';
 
@@ -17,11 +17,11 @@ drill it heals the regions that are partitioned. Processes that a drill has stop
 ${targetHelp}
 ${clusterHelp}`,
   async run(args) {
-    const { text, router, answer } = clusterArguments(args, { options: targetOptions });
+    const { text, client, router, answer } = clusterArguments(args, { options: targetOptions });
     const { processes } = targetOf(text, router.url);
     // NATS may be what was stopped, and it has the lease.
     await processes?.startAll();
-    const answered = await stopped(router);
+    const answered = await stopped(client);
     // The drill may have done its next step meanwhile.
     await processes?.startAll();
     answer(answered, ({ ended, healed, not_reached }) =>
@@ -34,13 +34,14 @@ ${clusterHelp}`,
   },
 };
 
-/** Asks again while the broker starts. Throws `CommandError`. */
-async function stopped(router: Router): Promise<StopDrillAnswer> {
+/** Asks again while the broker starts. */
+async function stopped(client: TidalClient): Promise<cluster.StopDrillAnswer> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await router.post<StopDrillAnswer>('/cluster/drill/stop', {});
+      return await client.stopDrill();
     } catch (error) {
-      if (attempt >= ATTEMPTS || !/\(control_unavailable\)/.test(String(error))) throw error;
+      const isStarting = error instanceof TidalProblem && error.code === 'control_unavailable';
+      if (!isStarting || attempt >= ATTEMPTS) throw error;
     }
     await sleep(systemClock, 1_000);
   }

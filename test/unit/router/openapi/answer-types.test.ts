@@ -1,7 +1,7 @@
 /** The types of the router's answers and those of the client, which are generated from the document. The compiler compares them. */
 import assert from 'node:assert/strict';
 import type * as router from '../../../../services/router/cluster/cluster.ts';
-import type { HealAnswer, PartitionAnswer } from '../../../../services/router/drills/drills.ts';
+import type { HealAnswer, PartitionAnswer, StopDrillAnswer } from '../../../../services/router/drills/drills.ts';
 import type { JournalAnswer } from '../../../../services/router/journal/journal.ts';
 import type { api, cluster } from '../../../../shared/client/client.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
@@ -18,6 +18,8 @@ const alike: {
   readonly promote: Alike<router.PromoteAnswer, cluster.PromoteAnswer>;
   readonly partition: Alike<PartitionAnswer, cluster.PartitionAnswer>;
   readonly heal: Alike<HealAnswer, cluster.HealAnswer>;
+  readonly drill: Alike<router.DrillInProgress, cluster.DrillInProgress>;
+  readonly stopDrill: Alike<StopDrillAnswer, cluster.StopDrillAnswer>;
   readonly verify: Alike<router.VerifyAnswer, cluster.VerifyAnswer>;
   readonly retireDisk: Alike<router.RetireDiskAnswer, cluster.RetireDiskAnswer>;
   readonly quarantine: Alike<router.QuarantineAnswer, cluster.QuarantineAnswer>;
@@ -27,6 +29,7 @@ const alike: {
   readonly write: Alike<WriteAccepted, Omit<api.WriteAnswer, 'accepted' | 'entity_id'>>;
 } = {
   ...{ status: true, region: true, disk: true, health: true, promote: true, partition: true, heal: true },
+  ...{ drill: true, stopDrill: true },
   ...{ verify: true, retireDisk: true, quarantine: true, quarantined: true, events: true, metadata: true, write: true },
 };
 

@@ -310,6 +310,9 @@ describe('the typed client', () => {
     await client.promote({ region: 'eu-west' });
     await client.partition({ region: 'eu-west', heal_after: '5m' });
     await client.heal({ region: 'eu-west', wait: true });
+    await client.holdDrill({ id: 'k3qv5m2xw7abc', title: 'A follower is partitioned' });
+    await client.endDrill({ id: 'k3qv5m2xw7abc' });
+    await client.stopDrill();
     await client.retireDisk({ disk: 'aaaaaaaaaaaaa' });
     await client.verify();
     await client.quarantine();
