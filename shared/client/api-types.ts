@@ -44,6 +44,16 @@ export interface Signal {
   readonly weight?: number;
   /** When it happened; at most the time of acceptance, which it is without. */
   readonly timestamp?: Time;
+  /** Takes back what was given with the same Idempotency-Key and otherwise the same body. In all elements of a bulk, or in none. */
+  readonly retract?: boolean;
+}
+
+/** Takes back the signal at a position. Without an Idempotency-Key, and not in a bulk. */
+export interface SignalAtPosition {
+  /** Of one signal that was given under an idempotency key. */
+  readonly position: Position;
+  /** Required by `POST /signals`. */
+  readonly retract?: true;
 }
 
 /** The write is accepted. */

@@ -60,6 +60,8 @@ export interface WriteOptions extends CallOptions {
   readonly durability?: 'stream';
 }
 
+export type RetractOptions = Omit<WriteOptions, 'idempotencyKey'>;
+
 export interface ReadOptions extends CallOptions {
   /** Instead of what this client has written; null: the read waits for nothing. */
   readonly minPosition?: string | null;
@@ -148,6 +150,26 @@ export class TidalClient {
   /** All or nothing; at most 20,000 and 2 MiB. */
   addSignals(signals: readonly api.Signal[], options?: WriteOptions): Promise<api.WriteAnswer> {
     return this.write('addSignals', lines(signals), options);
+  }
+
+  /** What `addSignal` gave with the same signal and key. */
+  takeBackSignal(signal: api.Signal, idempotencyKey: string, options?: RetractOptions): Promise<api.WriteAnswer> {
+    return this.write('takeBackSignals', { body: JSON.stringify(signal) }, { ...options, idempotencyKey });
+  }
+
+  /** What `addSignals` gave, whole. */
+  takeBackSignals(
+    signals: readonly api.Signal[],
+    idempotencyKey: string,
+    options?: RetractOptions,
+  ): Promise<api.WriteAnswer> {
+    return this.write('takeBackSignals', lines(signals), { ...options, idempotencyKey });
+  }
+
+  /** By the position that `addSignal` answered; it needs no key of yours. */
+  takeBackSignalAt(position: string, options?: RetractOptions): Promise<api.WriteAnswer> {
+    const made = { body: JSON.stringify({ position }), repeatable: true };
+    return this.write('takeBackSignals', made, { ...options, idempotencyKey: false });
   }
 
   getItem(id: number, query: requests.GetItemQuery = {}, options?: ReadOptions): Promise<api.ItemAnswer> {
@@ -274,7 +296,7 @@ export class TidalClient {
     { idempotencyKey = this.newKey(), durability, ...options }: WriteOptions = {},
   ): Promise<api.WriteAnswer> {
     const answer = await this.call<api.WriteAnswer>(operation, {
-      ...{ ...made, ...options, repeatable: idempotencyKey !== false },
+      ...{ ...made, ...options, repeatable: made.repeatable ?? idempotencyKey !== false },
       headers: {
         ...(idempotencyKey === false ? {} : { 'idempotency-key': idempotencyKey }),
         ...(durability === undefined ? {} : { prefer: `durability=${durability}` }),

@@ -42,6 +42,12 @@ export const operations = {
     repeatable: 'keyed',
     accept: 'application/json',
   },
+  takeBackSignals: {
+    method: 'DELETE',
+    path: '/signals',
+    repeatable: 'keyed',
+    accept: 'application/json',
+  },
   getFeed: {
     method: 'GET',
     path: '/feed',

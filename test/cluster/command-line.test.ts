@@ -10,7 +10,7 @@ import { Cluster } from '../harness/processes/cluster.ts';
 const main = fileURLToPath(new URL('../../deploy/tidal/main.js', import.meta.url));
 
 describe('tidal and a running cluster', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
   let cluster: Cluster;
 
   before(async () => {

@@ -39,10 +39,11 @@ const refusedExamples: Partial<Record<OperationName, ProblemCode>> = {
   'POST /cluster/quarantine': 'unknown_event',
 };
 /** Values that a schema allows and a check refuses for another reason than their form. */
-const judged = ['at', 'created_at', 'last', 'heal_after', 'highlight', 'PATCH /items/{id} metadata'];
+const judged = ['at', 'created_at', 'last', 'heal_after', 'highlight', 'retract', 'PATCH /items/{id} metadata'];
 const semantic: ReadonlySet<string> = new Set<ProblemCode>([
   ...(['wrong_dimensions', 'unknown_item', 'unknown_disk', 'unknown_event', 'unknown_region'] as const),
   ...(['unknown_profile', 'unknown_signal', 'no_embedding', 'invalid_filter', 'invalid_query'] as const),
+  'nothing_to_retract',
 ]);
 
 /** With `If-None-Match` alone, `fetch` asks for a new answer. */
@@ -114,19 +115,29 @@ describe('the OpenAPI document and a cluster', function () {
     const media = contentOf(name)[json];
     return media && (examplesOf(media)[0] as Record<string, unknown>);
   };
-  /** The smallest request that succeeds. */
+  /** A retraction needs a key; each body has one of its own. */
+  const keyed = (name: OperationName, body: string): Request => {
+    const isKeyed = name === 'DELETE /signals' && !body.includes('"position"');
+    return { headers: isKeyed ? { 'Idempotency-Key': digestOf(body).toString('hex') } : {}, body };
+  };
+  /** The smallest request that succeeds; a retraction, once its signal is given. */
   const base = (name: OperationName): Request => {
     const required = parametersOf(name, 'query').filter((parameter) => parameter.required === true);
-    const body = exampleBody(name);
+    // POST /signals has given its own example under the key of the document.
+    const body = exampleBody(name === 'DELETE /signals' ? 'POST /signals' : name);
     return {
       query: Object.fromEntries(required.map((parameter) => [parameter.name, examplesOf(parameter)[0]])),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : keyed(name, JSON.stringify(body))),
     };
   };
   /** What later operations need, whatever the ones before have changed. */
   const refill = async (): Promise<void> => {
     for (const name of ['POST /items', 'POST /embeddings', 'POST /signals'] as const)
-      await expect(name, { body: JSON.stringify(examplesOf(contentOf(name)[json]!).at(-1)) }, 'success');
+      await expect(
+        name,
+        { body: JSON.stringify(examplesOf(contentOf(name)[json]!).findLast(Array.isArray)) },
+        'success',
+      );
   };
 
   for (const name of names) {
@@ -135,23 +146,30 @@ describe('the OpenAPI document and a cluster', function () {
       before(refill);
 
       it('succeeds with every example, and answers as documented', async () => {
-        const wanted = refusedExamples[name] ?? 'success';
-        await expect(name, base(name), wanted);
+        const check = async (request: Request): Promise<void> => {
+          if (request.body?.includes('"position"')) {
+            await expect(name, request, 'nothing_to_retract');
+            return;
+          }
+          if (name === 'DELETE /signals') await expect('POST /signals', request, 'success');
+          await expect(name, request, refusedExamples[name] ?? 'success');
+        };
+        await check(base(name));
         const known = Object.fromEntries(parametersOf(name, 'query').map((each) => [each.name, each]));
         for (const parameter of parametersOf(name, 'query')) {
           for (const value of examplesOf(parameter)) {
             const query = { ...base(name).query, ...companionsOf(parameter.name, known), [parameter.name]: value };
-            await expect(name, { ...base(name), query }, wanted);
+            await check({ ...base(name), query });
           }
         }
         for (const parameter of parametersOf(name, 'header')) {
           for (const value of examplesOf(parameter))
-            await expect(name, { ...base(name), headers: { [parameter.name]: String(value) } }, wanted);
+            await check({ ...base(name), headers: { ...base(name).headers, [parameter.name]: String(value) } });
         }
         for (const [type, media] of Object.entries(contentOf(name))) {
           for (const value of examplesOf(media)) {
             const body = typeof value === 'string' ? value : JSON.stringify(value);
-            await expect(name, { ...base(name), type, body }, wanted);
+            await check({ ...base(name), type, ...keyed(name, body) });
           }
         }
         if (name === 'DELETE /items/{id}') await refill();
@@ -193,7 +211,8 @@ describe('the OpenAPI document and a cluster', function () {
         for (const [field, schema] of Object.entries(properties)) {
           for (const value of probesOf(schema)) {
             const body = JSON.stringify({ ...exampleBody(name), ...companionsOf(field, properties), [field]: value });
-            if (field !== 'cursor') await probe(name, { ...base(name), body }, { of: field, schema, value });
+            if (field !== 'cursor')
+              await probe(name, { ...base(name), ...keyed(name, body) }, { of: field, schema, value });
           }
         }
         if (name === 'POST /cluster/partition')
@@ -227,7 +246,7 @@ describe('the OpenAPI document and a cluster', function () {
     const large = 'x'.repeat(2 * 1024 * 1024 + 1);
     const of = (path: string) => (name: OperationName) => name.endsWith(path);
     const with_ = (change: (name: OperationName) => Request) => change;
-    const fields = (more: object) => with_((name) => ({ body: JSON.stringify({ ...exampleBody(name), ...more }) }));
+    const fields = (more: object) => with_((name) => keyed(name, JSON.stringify({ ...exampleBody(name), ...more })));
     const inLine = (query: Request['query']) =>
       with_((name) =>
         exampleBody(name) === undefined
@@ -275,6 +294,8 @@ describe('the OpenAPI document and a cluster', function () {
       unknown_event: [base],
       disk_in_use: [() => ({ body: JSON.stringify({ disk: '' }) })],
       event_applied: [() => ({ body: '' })],
+      nothing_to_retract: [() => ({ body: JSON.stringify({ position: 'us-east@aaaaaaaaaaaaa:1', retract: true }) })],
+      not_retractable: [() => ({ body: '' })],
       drill_in_progress: [base],
       drill_ended: [base],
       target_partitioned: [() => ({ body: JSON.stringify({ region: 'ap-south' }) })],
@@ -308,7 +329,7 @@ describe('the OpenAPI document and a cluster', function () {
         'outcome_unknown',
       ] as const),
       ...(['promotion_in_progress', 'target_unreachable', 'target_not_ready', 'leader_partitioned'] as const),
-      ...(['leader_unreachable', 'stale_epoch'] as const),
+      ...(['leader_unreachable', 'stale_epoch', 'log_trimmed'] as const),
     ];
     const codesOf = (name: OperationName): ProblemCode[] =>
       Object.values(operation(name).responses).flatMap((response) => {
@@ -351,13 +372,16 @@ describe('the OpenAPI document and a cluster', function () {
             const other = name.includes('{id}')
               ? { ...base(name), id: '2', headers: headers! }
               : { headers: headers!, body: JSON.stringify({ ...exampleBody(name), entity_id: 7 }) };
+            if (name === 'DELETE /signals') await expect('POST /signals', other, 'success');
             await expect(name, other, 'success');
           }
           const made = await (code === 'disk_in_use'
             ? ofPresentDisk()
             : code === 'event_applied'
               ? ofAppliedEvent()
-              : request(name));
+              : code === 'not_retractable'
+                ? { body: JSON.stringify({ position: await signalPosition(), retract: true }) }
+                : request(name));
           await expect(name, made, code, isKeyed ? cluster.routerUrls[1] : undefined);
         }
         if (code === 'target_partitioned') await expect('POST /cluster/heal', base('POST /cluster/heal'), 'success');
@@ -366,14 +390,19 @@ describe('the OpenAPI document and a cluster', function () {
       });
     }
 
+    /** Of a signal without a key. */
+    async function signalPosition(): Promise<string> {
+      const { text } = await expect('POST /signals', base('POST /signals'), 'success');
+      return (JSON.parse(text) as { position: string }).position;
+    }
+
     async function ofPresentDisk(): Promise<Request> {
       const disk = (await cluster.status()).regions[0]!.disk!;
       return { body: JSON.stringify({ disk }) };
     }
 
     async function ofAppliedEvent(): Promise<Request> {
-      const { text } = await expect('POST /signals', base('POST /signals'), 'success');
-      const [origin, sequence] = (JSON.parse(text) as { position: string }).position.split(':');
+      const [origin, sequence] = (await signalPosition()).split(':');
       return { body: JSON.stringify({ origin, sequence: Number(sequence) }) };
     }
   });

@@ -114,7 +114,7 @@ describe('the typed client', () => {
     assert.notEqual(seen.at(-1)!.headers['idempotency-key'], keys[0]);
   });
 
-  it('sends again what may have been carried out only under a key', async () => {
+  it('sends again what may have been carried out only under a key, or where a position tells it apart', async () => {
     for (const lost of [
       failed('ECONNRESET'),
       refused('outcome_unknown'),
@@ -128,6 +128,10 @@ describe('the typed client', () => {
       await assert.rejects(plain.client.putItem({ entity_id: 1, metadata: {} }, { idempotencyKey: false }));
       assert.equal(plain.seen.length, 1);
       assert.equal(plain.seen[0]!.headers['idempotency-key'], undefined);
+      const retracted = clientOf([lost, ok(written)]);
+      await retracted.client.takeBackSignalAt('us-east@aaaaaaaaaaaaa:7');
+      assert.equal(retracted.seen.length, 2);
+      assert.equal(retracted.seen[1]!.headers['idempotency-key'], undefined);
       const promoted = clientOf([lost, ok({})]);
       await assert.rejects(promoted.client.promote({ region: 'eu-west' }));
       assert.equal(promoted.seen.length, 1);
@@ -301,6 +305,9 @@ describe('the typed client', () => {
     await client.putEmbeddings([embedding]);
     await client.addSignal(signal);
     await client.addSignals([signal]);
+    await client.takeBackSignal(signal, 'order-17');
+    await client.takeBackSignals([signal], 'order-18');
+    await client.takeBackSignalAt('us-east@aaaaaaaaaaaaa:7');
     await client.getItem(1, { fields: 'title', at: '2024-01-01T00:00:00Z' });
     await client.getItems([3, 1]);
     await client.feed({ profile: 'new', filter: ['a:b'], exclude: [1] });
