@@ -58,6 +58,24 @@ describe('the typed client', function () {
     }
   });
 
+  it('takes signals back, by their key and by their position, once', async () => {
+    const client = new TidalClient({ urls: cluster.routerUrls });
+    const signal: api.Signal = { entity_id: 90, signal: 'like', weight: 2 };
+    const likes = (region: string) => client.getItem(90, { region }).then(({ signals }) => signals.like!.all);
+    await client.putItem({ entity_id: 90, metadata: {} });
+    await client.addSignal({ ...signal, weight: 0.5 });
+    const { position } = await client.addSignal(signal);
+    await client.addSignal(signal, { idempotencyKey: 'one' });
+    await client.addSignals([signal, signal], { idempotencyKey: 'two' });
+    for (const region of cluster.regionNames) assert.equal(await likes(region), 8.5, region);
+    await client.takeBackSignalAt(position);
+    assert.equal((await client.takeBackSignalAt(position)).replayed, true);
+    await client.takeBackSignal(signal, 'one');
+    await client.takeBackSignals([signal, signal], 'two');
+    for (const region of cluster.regionNames) assert.equal(await likes(region), 0.5, region);
+    await assert.rejects(client.takeBackSignal(signal, 'three'), { code: 'nothing_to_retract', attempts: 1 });
+  });
+
   it('walks through feeds and searches, and says what is wrong', async () => {
     const client = new TidalClient({ urls: cluster.routerUrls });
     const items: api.Item[] = Array.from({ length: 25 }, (_, at) => ({

@@ -114,7 +114,7 @@ describe('the typed client', () => {
     assert.notEqual(seen.at(-1)!.headers['idempotency-key'], keys[0]);
   });
 
-  it('sends again what may have been carried out only under a key, or where a position tells it apart', async () => {
+  it('sends again what may have been carried out only under a key or by position', async () => {
     for (const lost of [
       failed('ECONNRESET'),
       refused('outcome_unknown'),
