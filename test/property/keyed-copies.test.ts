@@ -222,7 +222,7 @@ describe('duplicates of keyed writes, and retractions', () => {
           );
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 2_000 },
     );
     assert.ok(accepted > 100 && known > 100, `${accepted} accepted, ${known} known`);
   });

@@ -29,11 +29,9 @@
  * `batch-builder.ts` writes what is read here.
  */
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import type { Event, EventBody, EventKey, Metadata } from '../../../shared/protocol/events.ts';
 import {
   areValues,
-  BATCH_LIMIT_BYTES,
   BATCH_LIMIT_EVENTS,
   hlcMs,
   isMetadata,
@@ -44,17 +42,25 @@ import {
 import { originPattern } from '../../../shared/protocol/position.ts';
 import { NO_QUARANTINE, type Quarantine } from '../../../shared/protocol/quarantine.ts';
 import { type SignalColumns, signalColumns } from '../../../shared/protocol/signal-columns.ts';
-import { DamagedBatch, InvalidBatch, Reader, UnknownFormat, UnreadableBatch } from './reader/reader.ts';
+import {
+  CHAIN_BYTES,
+  checkedBytes,
+  DamagedBatch,
+  HEADER_BYTES,
+  InvalidBatch,
+  MAGIC,
+  Reader,
+  UnknownFormat,
+  UnreadableBatch,
+} from './reader/reader.ts';
+
 import { setAside } from './set-aside.ts';
 
-export { DamagedBatch, UnknownFormat };
+export { CHAIN_BYTES, DamagedBatch, HEADER_BYTES, MAGIC, UnknownFormat };
 
 export const FORMAT_VERSION = 1;
 /** With the field that says how far the HLC was ahead. A program that does not know it must not misread the times. */
 export const FORMAT_VERSION_AHEAD = 2;
-export const MAGIC = 0x4254;
-export const HEADER_BYTES = 36;
-export const CHAIN_BYTES = 16;
 export const NO_PREDECESSOR: Uint8Array = new Uint8Array(CHAIN_BYTES);
 
 export const KIND_SIGNAL = 1;
@@ -412,11 +418,7 @@ interface Head {
 }
 
 function readHead(bytes: Uint8Array): Head {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (view.length <= HEADER_BYTES || view.readUInt16LE(0) !== MAGIC) throw new DamagedBatch('not a batch');
-  if (view.readUInt32LE(4) !== view.length) throw new DamagedBatch('the batch is not as long as it says');
-  if (view.length > BATCH_LIMIT_BYTES) throw new DamagedBatch('the batch is larger than a batch may be');
-  if (view.readUInt32LE(8) !== crc32(view.subarray(12))) throw new DamagedBatch('the checksum of the batch is wrong');
+  const view = checkedBytes(bytes);
   const version = view[2];
   if (version !== FORMAT_VERSION && version !== FORMAT_VERSION_AHEAD)
     throw new UnknownFormat(

@@ -8,7 +8,7 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Quarantine } from '../../../shared/protocol/quarantine.ts';
 import { type BatchHeader, chainHash, decodeBatchUnder, decodeHeader } from '../batch/batch.ts';
-import { DamagedBatch, InvalidBatch } from '../batch/reader/reader.ts';
+import { DamagedBatch, InvalidBatch, predecessorHash } from '../batch/reader/reader.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import { mergeRegisters } from './merge-registers.ts';
 import { CheckedStore } from './row-checksums.ts';
@@ -29,7 +29,8 @@ export function damageOf(
     const isChecked = !(error instanceof DamagedBatch) || error instanceof InvalidBatch;
     // The bytes before the checksum, with the version, are not in it: the hash in the successor says whether it was written so.
     const hash = chainHash(bytes);
-    if (isChecked && Buffer.compare(hash, chainAfter(store, info, first) ?? hash) === 0) return undefined;
+    const written = chainAfter(store, info, first);
+    if (isChecked && written !== undefined && Buffer.compare(hash, written) === 0) return undefined;
     return new DamagedRow('batches', `${origin}:${first}`, messageOf(error));
   }
   if (header.origin === origin && header.first === first) return undefined;
@@ -41,7 +42,7 @@ function chainAfter(store: Pick<Store, 'range'>, info: OriginInfo, first: number
   const { origin, last, chain } = info;
   for (const { value } of store.range('batches', { from: [origin, first + 1], to: [origin, last], limit: 1 })) {
     try {
-      return decodeHeader(value).chain;
+      return predecessorHash(value);
     } catch {
       return undefined;
     }

@@ -89,6 +89,25 @@ describe(`a damaged batch (seed ${seed})`, () => {
     }
   });
 
+  it('is found in the bytes before the checksum too, although its successor cannot vouch for it', async () => {
+    const whole = await filled();
+    for (let bit = 0; bit < 32; bit++) {
+      const store = whole.crash();
+      await store.commit((transaction) => {
+        for (const first of [16, 21]) {
+          const bytes = Buffer.from(transaction.get('batches', [x, first])!);
+          bytes[bit >> 3]! ^= 1 << (bit & 7);
+          transaction.put('batches', [x, first], bytes);
+        }
+      });
+      const wal = openLog({ store });
+      assert.throws(() => wal.read(x, 16, 1), DamagedRow, `bit ${bit}`);
+      const damaged = wal.damagedBatches();
+      assert.deepEqual(await restoreBatches({ log: silentLog, wal, links: [peer(whole)], restored }, damaged), []);
+      assert.deepEqual(store.crash().image(), whole.image(), `bit ${bit}`);
+    }
+  });
+
   it('is restored from a peer, bit for bit: the first, the last, several in a row, of several origins', async () => {
     const whole = await filled();
     for (const firsts of [
