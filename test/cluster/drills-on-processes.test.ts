@@ -68,15 +68,20 @@ describe('drills on processes', function () {
       stream.on('data', (text) => {
         output.text += text;
       });
-    return { child, done: once(child, 'close').then(() => ({ code: child.exitCode, text: output.text })) };
+    return { child, output, done: once(child, 'close').then(() => ({ code: child.exitCode, text: output.text })) };
   };
   const processes = () => launcherAt(dataDir)?.processes ?? {};
+  const got = async <T>(path: string): Promise<Partial<T>> => {
+    const answer = await fetch(url + path).catch(() => undefined);
+    return answer?.ok === true ? ((await answer.json()) as T) : {};
+  };
   const settled = () =>
     eventually(
-      'the cluster is well',
+      'the cluster is well, and the lease of a killed drill has expired',
       async () => {
-        const answer = await fetch(`${url}/health`).catch(() => undefined);
-        return answer !== undefined && ((await answer.json()) as { status: string }).status === 'ok';
+        const { status } = await got<{ status: string }>('/health');
+        const { leader, drill } = await got<{ leader: string; drill?: unknown }>('/cluster/status');
+        return status === 'ok' && leader !== undefined && drill === undefined;
       },
       60_000,
     );
@@ -116,7 +121,8 @@ steps: [ { pause: follower, for: ${seconds}s }, { kill: other-follower, for: ${s
       const { 'eu-west': paused, 'ap-south': killed } = processes();
       return paused === 'paused' && killed === 'stopped';
     };
-    await eventually('both are away', areAway, 60_000);
+    await eventually('both are away', () => areAway() || drill.child.exitCode !== null, 60_000);
+    assert.equal(drill.child.exitCode, null, drill.output.text);
     return drill;
   };
   const allRun = () =>
