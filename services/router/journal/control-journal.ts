@@ -2,10 +2,9 @@
 import { Fault } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
-import type { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { POLL_MS } from '../../../shared/protocol/deadlines.ts';
-import type { Control } from '../../../shared/stream/stream.ts';
+import type { Control, Revision } from '../../../shared/stream/stream.ts';
 import {
   JOURNAL_LIMIT,
   type Journal,
@@ -39,10 +38,7 @@ export interface ControlJournalOptions {
   readonly key: Control;
   readonly clock: Clock;
   readonly log: Log;
-  readonly refusals: RefusedValues;
 }
-
-const SOURCE = 'the journal key';
 
 export class ControlJournal implements Journal {
   private readonly options: ControlJournalOptions;
@@ -51,14 +47,16 @@ export class ControlJournal implements Journal {
   private loop: Repetition | undefined;
   private writing: Promise<void> | undefined;
   private stopping = false;
+  /** The write that was refused last. */
+  private refused: Revision | undefined;
 
   constructor(options: ControlJournalOptions) {
     this.options = options;
   }
 
   start(): void {
-    const action = (): Promise<void> => (this.waiting.length === 0 ? Promise.resolve() : this.write());
-    this.loop ??= repeat({ clock: this.options.clock, pauseMs: POLL_MS, action });
+    // Read again although nothing happened: it is written again if it was lost, or its secret is being replaced.
+    this.loop ??= repeat({ clock: this.options.clock, pauseMs: POLL_MS, action: () => this.write() });
   }
 
   async stop(): Promise<void> {
@@ -95,19 +93,23 @@ export class ControlJournal implements Journal {
     };
   }
 
-  private async read() {
-    const { key, refusals } = this.options;
+  /** Takes over what is stored, unless this router knows more: `isBehind`, and then it is to be written again. */
+  private async read(): Promise<{ readonly revision: Revision | undefined; readonly isBehind: boolean }> {
+    const { key } = this.options;
     const entry = await key.read();
-    if (entry === 'missing') {
-      this.last = emptyJournal;
-      return undefined;
-    }
-    const parsed = parseJournal(entry.value);
-    // It decides nothing, so that an invalid one is replaced by the next entry.
-    if (typeof parsed === 'string') refusals.refuse(SOURCE, entry.value, parsed);
-    else refusals.accept(SOURCE);
-    this.last = typeof parsed === 'string' ? emptyJournal : parsed;
-    return entry.revision;
+    const parsed = entry === 'missing' ? emptyJournal : parseJournal(entry.value);
+    if (entry !== 'missing' && typeof parsed === 'string') this.refuse(entry.revision, parsed);
+    const isBehind = typeof parsed === 'string' ? this.last.newest > 0 : parsed.newest < this.last.newest;
+    if (typeof parsed !== 'string' && !isBehind) this.last = parsed;
+    if (entry === 'missing') return { revision: undefined, isBehind };
+    return { revision: entry.revision, isBehind: isBehind || entry.renew === true };
+  }
+
+  /** It decides nothing, so that it is no matter of the cluster's health: it is logged and replaced. */
+  private refuse(revision: Revision, why: string): void {
+    if (this.refused === revision) return;
+    this.refused = revision;
+    this.options.log.error('malformed value in the control bucket', { source: 'the journal key', reason: why });
   }
 
   private write(): Promise<void> {
@@ -120,16 +122,17 @@ export class ControlJournal implements Journal {
   private async attempt(): Promise<void> {
     const { key, clock, log } = this.options;
     try {
-      for (let attempt = 0; attempt < ATTEMPTS && this.waiting.length > 0; attempt++) {
-        const revision = await this.read();
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const { revision, isBehind } = await this.read();
         const waiting = [...this.waiting];
         const next = waiting.reduce((record, observed) => noted(record, observed, clock.nowMs()), this.last);
-        if (next !== this.last) {
+        if (next !== this.last || isBehind) {
           const written = revision === undefined ? await key.create(next) : await key.update(next, revision);
           if (written === 'conflict') continue;
           this.last = next;
         }
         this.waiting = this.waiting.filter((observed) => !waiting.includes(observed));
+        if (this.waiting.length === 0) return;
       }
     } catch (error) {
       if (!(error instanceof Fault)) throw error;

@@ -7,6 +7,7 @@
  * known yet, such as the key that asked for it. So several routers, repetitions and restarts make one entry of one change.
  *
  * Without NATS changes wait in memory and are recorded when it is back; those of a router that ends before are observed by another.
+ * A key that was lost, restored from an older copy or made invalid is written again by a router that knows more.
  */
 import type { PromoteAnswer } from '../cluster/cluster.ts';
 

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { ControlJournal, noted, type Observed } from '../../../../services/router/journal/control-journal.ts';
 import { JOURNAL_LIMIT } from '../../../../services/router/journal/journal.ts';
 import { emptyJournal, type JournalRecord, parseJournal } from '../../../../services/router/journal/journal-record.ts';
-import { RefusedValues } from '../../../../shared/leadership/refused-values.ts';
 import { ManualClock, settle } from '../../../harness/kernel/manual-clock.ts';
 import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { MemoryControl } from '../../../harness/stream/memory-control.ts';
@@ -105,7 +104,6 @@ describe('the journal', () => {
       key,
       clock,
       log: silentLog,
-      refusals: new RefusedValues({ clock, log: silentLog, count: () => {} }),
     });
     journal.start();
     opened.push(journal);
@@ -172,6 +170,34 @@ describe('the journal', () => {
     assert.deepEqual(await listed(journal), []);
     journal.observe(partitioned(1));
     await settle();
+    assert.deepEqual(await listed(journal), [[1, 'partitioned']]);
+  });
+
+  it('is written again by a router that knows more: after a loss, a restored older copy, or an invalid value', async () => {
+    const journal = open();
+    journal.observe(partitioned(1));
+    await settle();
+    const older = key.entry?.value;
+    journal.observe(healed(2));
+    await settle();
+    const newest = key.entry?.value;
+    for (const harm of [() => (key.entry = undefined), () => key.put(older), () => key.put('garbage')]) {
+      harm();
+      await clock.advance(2_000);
+      assert.deepEqual(key.entry?.value, newest);
+    }
+    const [changes] = [key.changes];
+    await clock.advance(5_000);
+    assert.equal(key.changes, changes, 'at rest nothing is written');
+  });
+
+  it('is written again while its secret is being replaced', async () => {
+    const journal = open();
+    journal.observe(partitioned(1));
+    await settle();
+    key.entry = { ...key.entry!, renew: true };
+    await clock.advance(2_000);
+    assert.equal(key.entry.renew, undefined);
     assert.deepEqual(await listed(journal), [[1, 'partitioned']]);
   });
 
