@@ -16,7 +16,7 @@ describe('the broker’s volume is lost', () => {
       await cluster.converge();
       if (unresponsive) cluster.kill('ap-south');
       await broker.restart({ wiped: true });
-      await clock.until('the key is there again', () => broker.bucket !== undefined);
+      await clock.until('the key is there again', () => broker.bucket?.entries.has('leadership') === true);
       assert.equal(cluster.record.leader, 'eu-west', 'not the topology’s default');
       assert.equal(cluster.record.epoch, unresponsive ? 1_050 : 3);
       await clock.run(routers[0]!.submit([view(3)]));
