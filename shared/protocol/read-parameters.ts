@@ -55,3 +55,20 @@ export const searchParameters = [
 const [query, ...others] = searchParameters;
 /** Of `POST /search`. */
 export const searchFields = [query, 'vector', ...others] as const;
+
+/** The profiles every region has, in the order they are listed. No profile of a schema has one of these names. */
+export const builtInProfiles = [
+  'trending',
+  'hot',
+  'new',
+  'top',
+  'best',
+  'rising',
+  'controversial',
+  'debated',
+  'hidden_gems',
+  'most_viewed',
+  'most_liked',
+  'shuffle',
+  'related',
+] as const;

@@ -4,6 +4,7 @@
  *
  * Schemas only grow. A changed meaning of an old name (half-life, sentiment, dimensions) is refused at the start.
  */
+import { builtInProfiles } from '../../../shared/protocol/read-parameters.ts';
 import type { Filter } from '../filter/filter.ts';
 import type { LanguageName } from '../state/text/analysis/analysis.ts';
 
@@ -87,22 +88,7 @@ export interface Curation {
  * Profiles are not part of the schema's hash, and a region does not compare them at its start: they change answers, never stored
  * state. During an upgrade the regions may rank by different definitions.
  */
-/** The profiles every region has, in the order they are listed. No profile of a schema has one of these names. */
-export const builtInProfiles = [
-  'trending',
-  'hot',
-  'new',
-  'top',
-  'best',
-  'rising',
-  'controversial',
-  'debated',
-  'hidden_gems',
-  'most_viewed',
-  'most_liked',
-  'shuffle',
-  'related',
-] as const;
+export { builtInProfiles };
 export type BuiltInProfile = (typeof builtInProfiles)[number];
 
 /** The measure of a signal: its sum over a window, that sum per second of the window, or its decayed score. */

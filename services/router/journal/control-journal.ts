@@ -19,6 +19,9 @@ const WAITING_LIMIT = 256;
 /** Another router writes too: attempts at once, before the next one a second later. */
 const ATTEMPTS = 5;
 
+/** How far a router may lag behind another one; what is older still is of a clock that was set back. */
+const LAG_MS = 60_000;
+
 /** The state of an action, which has no other. */
 export const DONE = 'done';
 
@@ -147,7 +150,8 @@ export function noted(record: JournalRecord, observed: Observed, nowMs: number):
   const { subject, state, order, details, isDefault = false } = observed;
   const known = record.subjects[subject];
   if (known?.state === state) return amended(record, observed);
-  if (known === undefined ? isDefault : order < known.order) return record;
+  const isOlder = known !== undefined && order < known.order && known.order - order < LAG_MS;
+  if (known === undefined ? isDefault : isOlder) return record;
   const entry = { id: record.newest + 1, atMs: nowMs, subject, state, ...details };
   const entries = [...record.entries, entry].slice(-JOURNAL_LIMIT);
   return {

@@ -22,6 +22,8 @@ export const emptyJournal: JournalRecord = { newest: 0, subjects: {}, entries: [
 
 /** Regions of a topology and disks that were retired. */
 const SUBJECTS_LIMIT = 1_024;
+/** Far above any count of entries, and far enough below the largest safe integer to count on. */
+const ID_LIMIT = 1e12;
 /** The largest time a `Date` holds. */
 const TIME_LIMIT_MS = 8.64e15;
 
@@ -29,7 +31,9 @@ const TIME_LIMIT_MS = 8.64e15;
 export function parseJournal(value: unknown): JournalRecord | string {
   if (!isObject(value)) return 'it is not an object';
   const { newest, subjects, entries } = value;
-  if (!Number.isSafeInteger(newest) || (newest as number) < 0) return 'newest is not a count';
+  if (!Number.isSafeInteger(newest) || (newest as number) < 0 || (newest as number) > ID_LIMIT) {
+    return 'newest is not a count';
+  }
   if (!isObject(subjects) || Object.keys(subjects).length > SUBJECTS_LIMIT) return 'subjects are not states';
   for (const [subject, known] of Object.entries(subjects)) {
     if (isText(subject) && isObject(known) && isText(known.state) && Number.isFinite(known.order)) continue;

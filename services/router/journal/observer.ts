@@ -82,7 +82,7 @@ export class JournalObserver implements Journalist {
   /** After a promotion without the former leader: whether every region has what was accepted there. */
   private considerMerge(): void {
     const { journal, log } = this.options;
-    const change = journal.record.entries.findLast(({ subject }) => subject === LEADERSHIP);
+    const change = journal.record.entries.findLast(({ how }) => how === 'forced' || how === 'automatic');
     if (change === undefined || !this.isMerged(change)) return;
     const { epoch = 0, previous } = change;
     const ended = journal.record.subjects.merge?.state;
@@ -95,9 +95,9 @@ export class JournalObserver implements Journalist {
     });
   }
 
-  private isMerged({ how, previous, region: leader }: StoredEntry): boolean {
+  private isMerged({ previous }: StoredEntry): boolean {
     const { regions, names } = this.options;
-    if ((how !== 'forced' && how !== 'automatic') || previous === undefined || previous === leader) return false;
+    if (previous === undefined) return false;
     const known = names.map((name) => regions.known(name));
     const former = regions.known(previous)?.status;
     if (former === undefined || known.some((view) => view?.reachable !== true || view.status.partitioned)) return false;

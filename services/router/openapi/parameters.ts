@@ -3,11 +3,12 @@
  * it differs, as a field of a body; the tables that requests are checked by say which route takes it.
  */
 import { CURSOR_LIMIT_CHARACTERS, EXCLUDE_LIMIT } from '../../../shared/protocol/internal.ts';
-import type {
-  feedParameters,
-  itemsParameters,
-  searchFields,
-  suggestParameters,
+import {
+  builtInProfiles,
+  type feedParameters,
+  type itemsParameters,
+  type searchFields,
+  type suggestParameters,
 } from '../../../shared/protocol/read-parameters.ts';
 import {
   array,
@@ -40,21 +41,6 @@ interface Described {
 
 /** Compared with those of the schema by a test. */
 export const windows = ['1h', '24h', '7d', 'all'];
-export const profiles = [
-  'trending',
-  'hot',
-  'new',
-  'top',
-  'best',
-  'rising',
-  'controversial',
-  'debated',
-  'hidden_gems',
-  'most_viewed',
-  'most_liked',
-  'shuffle',
-  'related',
-];
 export const syntaxes = ['plain', 'lunr'];
 export const matchings = ['all', 'any', 'most'];
 
@@ -75,7 +61,7 @@ const ids = (limit: number): Schema => array(ref('EntityId'), { minItems: 1, max
 
 export const described: Readonly<Record<ReadParameter, Described>> = {
   profile: {
-    description: `The ranking: ${profiles.join(', ')}, or one that the schema of the cluster declares (docs/ranking.md).`,
+    description: `The ranking: ${builtInProfiles.join(', ')}, or one that the schema of the cluster declares (docs/ranking.md).`,
     schema: text(undefined, { minLength: 1, maxLength: 1_000 }),
     examples: { new: 'new', hot: 'hot' },
   },

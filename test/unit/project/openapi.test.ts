@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
-import { builtInProfiles, windows } from '../../../services/region/schema/schema.ts';
+import { windows } from '../../../services/region/schema/schema.ts';
 import { matchings, syntaxes } from '../../../services/region/state/text/query/text-query.ts';
 import { forms } from '../../../services/region/state/text/statistics/statistics.ts';
 import { journalParameters } from '../../../services/router/journal/journal.ts';
@@ -85,16 +85,10 @@ describe('the OpenAPI document', () => {
       assert.deepEqual(Object.keys(schemas[schema]!.properties!), writeFields[kind], WHERE);
   });
 
-  it('has the windows, built-in profiles, syntaxes, matchings and matches that there are', () => {
+  it('has the windows, syntaxes, matchings and matches that there are', () => {
     assert.deepEqual(
-      [documented.windows, documented.profiles, documented.syntaxes, documented.matchings, matches.toSorted()],
-      [
-        windows,
-        builtInProfiles,
-        syntaxes,
-        matchings,
-        [...new Set(Object.values(forms).map(({ match }) => match))].sort(),
-      ],
+      [documented.windows, documented.syntaxes, documented.matchings, matches.toSorted()],
+      [windows, syntaxes, matchings, [...new Set(Object.values(forms).map(({ match }) => match))].sort()],
     );
   });
 

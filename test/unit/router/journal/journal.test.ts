@@ -40,6 +40,12 @@ describe('what is noted in the journal', () => {
     assert.deepEqual(kinds(noted(record, partitioned(5), 1_000)), ['partitioned', 'healed', 'partitioned']);
   });
 
+  it('a state of a region whose clock was set back, which is no router that lags', () => {
+    const ahead = recordOf(partitioned(10_000_000));
+    assert.equal(noted(ahead, healed(9_999_000), 1_000), ahead);
+    assert.deepEqual(kinds(noted(ahead, healed(1_000_000), 1_000)), ['partitioned', 'healed']);
+  });
+
   it('details that were not known before are added to the entry of the same state; known ones stay', () => {
     const record = recordOf(
       partitioned(2),
@@ -82,6 +88,7 @@ describe('the value of the journal key', () => {
     'a list': [],
     'no count': { newest: 'x', subjects: {}, entries: [] },
     'a state without an order': { newest: 0, subjects: { a: { state: 'x' } }, entries: [] },
+    'a count that cannot go on': { newest: Number.MAX_SAFE_INTEGER, subjects: {}, entries: [] },
     'no list of entries': { newest: 0, subjects: {}, entries: {} },
     'an entry of null': { newest: 1, subjects: {}, entries: [null] },
     'an id above the newest': { newest: 0, subjects: {}, entries: [entry] },
