@@ -1,13 +1,9 @@
 /** The operator's commands against a running cluster: what they do, print, and end with. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { startTidal } from '../harness/clients/tidal-command.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
-import { watchChild } from '../harness/processes/children-watch.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
-
-const main = fileURLToPath(new URL('../../deploy/tidal/main.js', import.meta.url));
 
 describe('tidal and a running cluster', function () {
   this.timeout(180_000);
@@ -21,24 +17,8 @@ describe('tidal and a running cluster', function () {
   });
   after(() => cluster?.stop());
 
-  const started = (args: readonly string[]) => {
-    const environment = { ...process.env, TIDAL_URL: cluster.url, NO_COLOR: '1' };
-    const child = spawn(process.execPath, [main, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
-    watchChild('tidal', child);
-    const said = { stdout: '', stderr: '' };
-    child.stdout.on('data', (text) => {
-      said.stdout += text;
-    });
-    child.stderr.on('data', (text) => {
-      said.stderr += text;
-    });
-    return { child, said };
-  };
-  const tidal = async (...args: readonly string[]) => {
-    const { child, said } = started(args);
-    await once(child, 'close');
-    return { code: child.exitCode, ...said };
-  };
+  const started = (args: readonly string[]) => startTidal(args, { TIDAL_URL: cluster.url });
+  const tidal = (...args: readonly string[]) => started(args).done;
   const done = async (...args: readonly string[]): Promise<string> => {
     const { code, stdout, stderr } = await tidal(...args);
     assert.deepEqual([code, stderr], [0, ''], args.join(' '));

@@ -1,17 +1,12 @@
 /** Drills from their files, run by the program on a real cluster: the verdict, and that nothing is left however it ends. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { DrillReport } from '../../deploy/drill/report.ts';
+import { startTidal } from '../harness/clients/tidal-command.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
-import { watchChild } from '../harness/processes/children-watch.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
-
-const main = fileURLToPath(new URL('../../deploy/tidal/main.js', import.meta.url));
 
 interface Status {
   readonly leader: string;
@@ -33,21 +28,7 @@ describe('drills from files', function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const started = (...args: readonly string[]) => {
-    const environment = { ...process.env, TIDAL_URL: cluster.url, NO_COLOR: '1' };
-    const child = spawn(process.execPath, [main, 'drill', ...args], {
-      env: environment,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    watchChild('tidal drill', child);
-    const said = { text: '' };
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (text) => {
-        said.text += text;
-      });
-    const done = once(child, 'close').then(() => ({ code: child.exitCode, text: said.text }));
-    return { child, said, done };
-  };
+  const started = (...args: readonly string[]) => startTidal(['drill', ...args], { TIDAL_URL: cluster.url });
   const status = async (): Promise<Status> => (await cluster.get<Status>('/cluster/status')).body;
   const partitioned = async (): Promise<boolean> => (await status()).regions.some((region) => region.partitioned);
   const settled = () =>
@@ -96,7 +77,7 @@ steps: [ { partition: follower, heal_after: 15s }, { wait: 10m } ]
     const first = started('run', long());
     await eventually('the partition', partitioned, 60_000);
     assert.equal((await status()).drill?.title, 'A long drill');
-    const { stdout } = spawnSync(process.execPath, [main, 'status', '--url', cluster.url], { encoding: 'utf8' });
+    const { stdout } = await startTidal(['status'], { TIDAL_URL: cluster.url }).done;
     assert.match(stdout, /^drill in progress since \d\d:\d\d:\d\d: A long drill$/m);
     const second = await started('run', 'partition-follower', '--short').done;
     assert.equal(second.code, 2, second.text);

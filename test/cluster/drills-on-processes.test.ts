@@ -9,13 +9,13 @@ import { fileURLToPath } from 'node:url';
 import { launcherAt } from '../../deploy/drill/local-processes.ts';
 import type { DrillReport } from '../../deploy/drill/report.ts';
 import { requestPaths } from '../../deploy/local/process-requests.ts';
+import { startTidal } from '../harness/clients/tidal-command.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { watchChild } from '../harness/processes/children-watch.ts';
 import { natsBinary } from '../harness/processes/nats-binary.ts';
 import { freePort } from '../harness/processes/nats-server.ts';
 import { processesOf } from '../harness/processes/processes-of.ts';
 
-const tidal = fileURLToPath(new URL('../../deploy/tidal/main.js', import.meta.url));
 const launcherMain = fileURLToPath(new URL('../../deploy/local/main.js', import.meta.url));
 
 describe('drills on processes', function () {
@@ -56,20 +56,8 @@ describe('drills on processes', function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const started = (...args: readonly string[]) => {
-    const environment = { ...process.env, TIDAL_URL: url, TIDAL_DATA_DIR: dataDir, NO_COLOR: '1' };
-    const child = spawn(process.execPath, [tidal, 'drill', ...args], {
-      env: environment,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    watchChild('tidal drill', child);
-    const output = { text: '' };
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (text) => {
-        output.text += text;
-      });
-    return { child, output, done: once(child, 'close').then(() => ({ code: child.exitCode, text: output.text })) };
-  };
+  const started = (...args: readonly string[]) =>
+    startTidal(['drill', ...args], { TIDAL_URL: url, TIDAL_DATA_DIR: dataDir });
   const processes = () => launcherAt(dataDir)?.processes ?? {};
   const got = async <T>(path: string): Promise<Partial<T>> => {
     const answer = await fetch(url + path).catch(() => undefined);
@@ -122,7 +110,7 @@ steps: [ { pause: follower, for: ${seconds}s }, { kill: other-follower, for: ${s
       return paused === 'paused' && killed === 'stopped';
     };
     await eventually('both are away', () => areAway() || drill.child.exitCode !== null, 60_000);
-    assert.equal(drill.child.exitCode, null, drill.output.text);
+    assert.equal(drill.child.exitCode, null, drill.said.text);
     return drill;
   };
   const allRun = () =>
