@@ -12,7 +12,7 @@
  * N = live documents, n(t) = those with t in any field, lengths in terms, their average over the documents that have the field at
  * all, so that tags are not considered long because few documents have any. With one field of boost 1 it is plain BM25. A clause
  * with a field sums over that field only; n(t) stays the document's. Fields add up in schema order, terms in query order (those
- * of a wildcard or fuzzy word as in `match-terms.ts`), so a score does not depend on the order of the documents.
+ * of a wildcard or fuzzy word as in `query/match-words.ts`), so a score does not depend on the order of the documents.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { finish, type Steps } from '../../../../shared/kernel/steps.ts';
