@@ -107,7 +107,7 @@ export function createRouter(options: RouterOptions): RouterService {
   });
   const { promote, replace } = new Promotion({ control, leadership, regions, links, clock, random, log, metrics });
   const names = [...links.keys()];
-  const journal = new ControlJournal({ key: options.journal, clock, log });
+  const journal = new ControlJournal({ key: options.journal, clock, log, refusals });
   const observer = new JournalObserver({ journal, clock, leadership, regions, names, log });
   const succession = new Succession({
     leadership,

@@ -37,15 +37,24 @@ export class RefusedValues {
 
   /** `source`: where the value was found, as a noun phrase. */
   refuse(source: string, value: unknown, why: string): void {
-    const { clock, log, count } = this.options;
+    const { clock, count } = this.options;
     this.newest.set(source, { why, atMs: clock.monotonicMs(), held: true });
     count();
+    this.logOnce(source, value, why);
+  }
+
+  /** Of a value that decides nothing and is replaced by the next one: logged, and no matter of the cluster's health. */
+  ignore(source: string, value: unknown, why: string): void {
+    this.logOnce(source, value, why);
+  }
+
+  private logOnce(source: string, value: unknown, why: string): void {
     const text = (JSON.stringify(value) ?? 'undefined').slice(0, SHOWN_CHARACTERS);
     const key = `${source}: ${why}: ${text}`;
     if (this.logged.has(key)) return;
     if (this.logged.size >= REMEMBERED) this.logged.clear();
     this.logged.add(key);
-    log.error('malformed value in the control bucket', { source, reason: why, value: text });
+    this.options.log.error('malformed value in the control bucket', { source, reason: why, value: text });
   }
 
   /** Called when the present value of the source is valid. */

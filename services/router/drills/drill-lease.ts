@@ -8,10 +8,8 @@ import { type DrillValue, parseDrillValue } from '../../../shared/leadership/lea
 import type { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Control, Revision } from '../../../shared/stream/stream.ts';
 import type { DrillInProgress, RegionsView } from '../cluster/cluster.ts';
-import type { DrillLease, Drills } from './drills.ts';
+import { DRILL_EXPIRES_MS, type DrillLease, type Drills } from './drills.ts';
 
-/** A lease that is not extended for this long ends. */
-export const DRILL_EXPIRES_MS = 30_000;
 /** A status does not wait longer for the broker. */
 const READ_LIMIT_MS = 500;
 /** Attempts against other writers. */
@@ -24,7 +22,7 @@ export interface DrillLeaseOptions {
   /** Of the topology. */
   readonly names: readonly string[];
   readonly clock: Clock;
-  readonly refusals: RefusedValues;
+  readonly refusals: Pick<RefusedValues, 'ignore'>;
 }
 
 interface Read {
@@ -43,9 +41,7 @@ export function createDrillLease({ key, drills, regions, names, clock, refusals 
       return { value: undefined, revision: undefined };
     }
     known = parseDrillValue(entry.value);
-    // A value that is no drill's is overwritten by the next one.
-    if (known === undefined) refusals.refuse('the drill key', entry.value, 'it names no drill');
-    else refusals.accept('the drill key');
+    if (known === undefined) refusals.ignore('the drill key', entry.value, 'it names no drill');
     return { value: known, revision: entry.revision };
   };
 
@@ -106,16 +102,18 @@ export function createDrillLease({ key, drills, regions, names, clock, refusals 
       });
     },
     async stop() {
-      await Promise.all(names.map((name) => regions.ask(name)));
       const healed: string[] = [];
       const notReached: string[] = [];
       await Promise.all(
         names.map(async (name) => {
-          const region = regions.known(name);
-          if (region?.reachable === true && !region.status.partitioned) return;
+          const region = await regions.ask(name);
+          if (region?.status.partitioned === false) return;
           try {
-            await drills.heal(name);
-            healed.push(name);
+            if (region === undefined) notReached.push(name);
+            else {
+              await drills.heal(name);
+              healed.push(name);
+            }
           } catch (error) {
             if (!(error instanceof Refusal)) throw error;
             notReached.push(name);

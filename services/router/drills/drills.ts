@@ -36,6 +36,9 @@ export interface HealAnswer {
   readonly took_ms?: number;
 }
 
+/** A lease of a drill that is not extended for this long ends. */
+export const DRILL_EXPIRES_MS = 30_000;
+
 export interface Drills {
   /** Idempotent. With `healAfterMs` the region heals itself after it; without, an earlier deadline is removed. */
   partition(region: string, healAfterMs?: number): Promise<PartitionAnswer>;

@@ -37,7 +37,8 @@ export function audited(log: Log): Koa.Middleware {
         request_id: requestIdOf(ctx),
       };
       // A client without the right key could fill the log: equal warnings are counted.
-      if (accessRefusals.has(outcome)) log.warn('admin action refused', line);
+      if (outcome === 'done' && ctx.state.isRoutine === true) log.debug('routine action', line);
+      else if (accessRefusals.has(outcome)) log.warn('admin action refused', line);
       else log.info('admin action', line);
     }
   };

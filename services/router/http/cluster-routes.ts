@@ -14,7 +14,7 @@ import { regionOf } from '../../../shared/protocol/position.ts';
 import { rangeOf } from '../../../shared/protocol/quarantine.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import type { ClusterQuarantine, ClusterReports, Promote, RetireDisk, Verify } from '../cluster/cluster.ts';
-import type { DrillLease, Drills } from '../drills/drills.ts';
+import { DRILL_EXPIRES_MS, type DrillLease, type Drills } from '../drills/drills.ts';
 import {
   type Asked,
   JOURNAL_LIMIT,
@@ -101,7 +101,10 @@ export function addClusterRoutes(
     const { id, title } = await fieldsOf(ctx, 'POST /cluster/drill');
     if (!isDrillTitle(title))
       throw invalid('title', `must be a text of 1 to ${DRILL_TITLE_LIMIT} characters on one line`);
-    ctx.body = await drillLease.hold({ id: drillIdOf(id), title });
+    const drill = await drillLease.hold({ id: drillIdOf(id), title });
+    // Every few seconds of a drill: no action of an operator.
+    ctx.state.isRoutine = Date.parse(drill.expires_at) - Date.parse(drill.started_at) > DRILL_EXPIRES_MS;
+    ctx.body = drill;
   });
   router.post('/cluster/drill/end', async (ctx) => {
     const { id } = await fieldsOf(ctx, 'POST /cluster/drill/end');

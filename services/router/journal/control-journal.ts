@@ -1,7 +1,8 @@
 /** The journal in a key of the control bucket. See `journal.ts`. */
 import { Fault } from '../../../shared/errors/errors.ts';
-import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { type Clock, within } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import type { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { POLL_MS } from '../../../shared/protocol/deadlines.ts';
 import type { Control, Revision } from '../../../shared/stream/stream.ts';
@@ -16,10 +17,12 @@ import { emptyJournal, type JournalRecord, parseJournal } from './journal-record
 
 /** Changes that wait for the control bucket. */
 const WAITING_LIMIT = 256;
+/** An answer does not wait longer for the broker. */
+const READ_LIMIT_MS = 500;
 /** Another router writes too: attempts at once, before the next one a second later. */
 const ATTEMPTS = 5;
 
-/** How far a router may lag behind another one; what is older still is of a clock that was set back. */
+/** How far a router may lag behind another one. A state that is older still is of a clock that was set back. */
 const LAG_MS = 60_000;
 
 /** The state of an action, which has no other. */
@@ -41,6 +44,7 @@ export interface ControlJournalOptions {
   readonly key: Control;
   readonly clock: Clock;
   readonly log: Log;
+  readonly refusals: Pick<RefusedValues, 'ignore'>;
 }
 
 export class ControlJournal implements Journal {
@@ -50,8 +54,6 @@ export class ControlJournal implements Journal {
   private loop: Repetition | undefined;
   private writing: Promise<void> | undefined;
   private stopping = false;
-  /** The write that was refused last. */
-  private refused: Revision | undefined;
 
   constructor(options: ControlJournalOptions) {
     this.options = options;
@@ -73,6 +75,11 @@ export class ControlJournal implements Journal {
     return this.last;
   }
 
+  /** Whether a state of the subject waits to be recorded. */
+  awaits(subject: string): boolean {
+    return this.waiting.some((one) => one.subject === subject);
+  }
+
   observe(observed: Observed): void {
     this.waiting.push(observed);
     if (this.waiting.length > WAITING_LIMIT) this.waiting.shift();
@@ -80,13 +87,14 @@ export class ControlJournal implements Journal {
   }
 
   async list({ limit, after }: JournalRequest): Promise<JournalAnswer> {
-    const isRead = await this.read().then(
+    const reading = this.read().then(
       () => true,
       (error: unknown) => {
         if (error instanceof Fault) return false;
         throw error;
       },
     );
+    const isRead = await within(this.options.clock, READ_LIMIT_MS, reading, false);
     const events = this.last.entries.filter(({ id }) => id > after).slice(-limit);
     return {
       events: events
@@ -98,21 +106,14 @@ export class ControlJournal implements Journal {
 
   /** Takes over what is stored, unless this router knows more: `isBehind`, and then it is to be written again. */
   private async read(): Promise<{ readonly revision: Revision | undefined; readonly isBehind: boolean }> {
-    const { key } = this.options;
+    const { key, refusals } = this.options;
     const entry = await key.read();
     const parsed = entry === 'missing' ? emptyJournal : parseJournal(entry.value);
-    if (entry !== 'missing' && typeof parsed === 'string') this.refuse(entry.revision, parsed);
+    if (entry !== 'missing' && typeof parsed === 'string') refusals.ignore('the journal key', entry.value, parsed);
     const isBehind = typeof parsed === 'string' ? this.last.newest > 0 : parsed.newest < this.last.newest;
     if (typeof parsed !== 'string' && !isBehind) this.last = parsed;
     if (entry === 'missing') return { revision: undefined, isBehind };
     return { revision: entry.revision, isBehind: isBehind || entry.renew === true };
-  }
-
-  /** It decides nothing, so that it is no matter of the cluster's health: it is logged and replaced. */
-  private refuse(revision: Revision, why: string): void {
-    if (this.refused === revision) return;
-    this.refused = revision;
-    this.options.log.error('malformed value in the control bucket', { source: 'the journal key', reason: why });
   }
 
   private write(): Promise<void> {
@@ -149,7 +150,7 @@ export class ControlJournal implements Journal {
 export function noted(record: JournalRecord, observed: Observed, nowMs: number): JournalRecord {
   const { subject, state, order, details, isDefault = false } = observed;
   const known = record.subjects[subject];
-  if (known?.state === state) return amended(record, observed);
+  if (known?.state === state) return amended(record, observed, nowMs);
   const isOlder = known !== undefined && order < known.order && known.order - order < LAG_MS;
   if (known === undefined ? isDefault : isOlder) return record;
   const entry = { id: record.newest + 1, atMs: nowMs, subject, state, ...details };
@@ -169,11 +170,14 @@ function remembered(subjects: JournalRecord['subjects'], entries: JournalRecord[
   );
 }
 
-/** Details that are there already stay: the router that made the change knows them, others see it only. */
-function amended(record: JournalRecord, { subject, state, details }: Observed): JournalRecord {
+/**
+ * Details that are there already stay: the router that made the change knows them, others see it only. Those of a request that
+ * came long after the change, and changed nothing, are not its details.
+ */
+function amended(record: JournalRecord, { subject, state, details }: Observed, nowMs: number): JournalRecord {
   const index = record.entries.findLastIndex((entry) => entry.subject === subject);
   const entry = record.entries[index];
-  if (entry === undefined || entry.state !== state) return record;
+  if (entry === undefined || entry.state !== state || Math.abs(nowMs - entry.atMs) >= LAG_MS) return record;
   const isNew = Object.keys(details).some((name) => !(name in entry));
   if (!isNew) return record;
   return { ...record, entries: record.entries.with(index, { ...details, ...entry }) };

@@ -1,6 +1,6 @@
 /** The value of the journal's key in the control bucket, and its only parser. */
 import { clip } from '../../../shared/errors/errors.ts';
-import { JOURNAL_TEXT_LIMIT, type JournalDetails } from './journal.ts';
+import { JOURNAL_LIMIT, JOURNAL_TEXT_LIMIT, type JournalDetails } from './journal.ts';
 
 export interface StoredEntry extends JournalDetails {
   readonly id: number;
@@ -36,16 +36,18 @@ export function parseJournal(value: unknown): JournalRecord | string {
   }
   if (!isObject(subjects) || Object.keys(subjects).length > SUBJECTS_LIMIT) return 'subjects are not states';
   for (const [subject, known] of Object.entries(subjects)) {
-    if (isText(subject) && isObject(known) && isText(known.state) && Number.isFinite(known.order)) continue;
+    if (isText(subject) && isObject(known) && isText(known.state) && isTime(known.order)) continue;
     return `the state of ${clip(subject)} is malformed`;
   }
-  if (!Array.isArray(entries)) return 'entries are not a list';
+  if (!Array.isArray(entries) || entries.length > JOURNAL_LIMIT)
+    return `entries are not a list of at most ${JOURNAL_LIMIT}`;
   let former = 0;
   for (const entry of entries as readonly unknown[]) {
     const flaw = entryFlaw(entry, former, newest as number);
     if (flaw !== undefined) return `the entry after ${former} ${flaw}`;
     former = (entry as StoredEntry).id;
   }
+  if (former !== newest) return 'newest is not the id of the last entry';
   return value as unknown as JournalRecord;
 }
 
@@ -53,13 +55,18 @@ function entryFlaw(entry: unknown, former: number, newest: number): string | und
   if (!isObject(entry)) return 'is not an object';
   const { id, atMs, kind, left_behind: left = null, epoch = 0, key = null, subject, state, ...texts } = entry;
   if (!Number.isSafeInteger(id) || (id as number) <= former || (id as number) > newest) return 'has no higher id';
-  if (!(typeof atMs === 'number' && atMs >= 0 && atMs <= TIME_LIMIT_MS)) return 'has no time';
+  if (!isTime(atMs)) return 'has no time';
   // A later version may have kinds of its own.
   if (!isText(kind) || !isText(subject) || !isText(state)) return 'has no kind, subject or state';
   if (!(left === null || Number.isSafeInteger(left)) || !Number.isSafeInteger(epoch)) return 'has a malformed count';
   if (!(key === null || isText(key))) return 'has a malformed key name';
   const malformed = Object.entries(texts).find(([, text]) => !isText(text));
   return malformed === undefined ? undefined : `has a malformed ${clip(malformed[0])}`;
+}
+
+/** Epochs are smaller. */
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value <= TIME_LIMIT_MS;
 }
 
 function isText(value: unknown): value is string {

@@ -40,12 +40,13 @@ export class JournalObserver implements Journalist {
     if (before !== state) {
       if (partitioned) log.warn('region partitioned', { region, ...healAt });
       else if (before !== undefined) log.info('region healed', { region });
-      this.pass(subject, state, clockMs, { kind: state, region, ...healAt }, !partitioned);
     }
+    this.pass(subject, state, clockMs, { kind: state, region, ...healAt }, !partitioned);
     if (startedMs !== undefined) {
       const program = version === undefined ? {} : { version: shortened(version.program ?? 'unknown') };
       this.pass(`start of ${region}`, String(startedMs), startedMs, { kind: 'region_started', region, ...program });
     }
+    this.lead();
     this.considerMerge();
   }
 
@@ -65,11 +66,16 @@ export class JournalObserver implements Journalist {
   /** An operator's action that is no state of a region. */
   acted(kind: 'disk_retired' | 'event_set_aside', what: string, asked: Asked): void {
     const { clock } = this.options;
-    this.pass(`${kind} ${shortened(what).slice(0, 100)}`, DONE, clock.nowMs(), {
-      kind,
-      what: shortened(what),
-      ...asked,
-    });
+    this.pass(
+      `${kind} ${asked.request_id ?? ''} ${shortened(what).slice(0, 80)}`.slice(0, JOURNAL_TEXT_LIMIT),
+      DONE,
+      clock.nowMs(),
+      {
+        kind,
+        what: shortened(what),
+        ...asked,
+      },
+    );
   }
 
   private lead(): void {
@@ -106,10 +112,14 @@ export class JournalObserver implements Journalist {
   }
 
   private pass(subject: string, state: string, order: number, details: JournalDetails, isDefault = false): void {
+    const { journal } = this.options;
     const isPlain = details.key === undefined && details.how === undefined;
-    if (isPlain && this.passed.get(subject) === state) return;
+    const recorded = journal.record.subjects[subject]?.state;
+    // What another router recorded in between is corrected.
+    const isKnown = journal.awaits(subject) || (recorded === undefined ? isDefault : recorded === state);
+    if (isPlain && isKnown && this.passed.get(subject) === state) return;
     this.passed.set(subject, state);
-    this.options.journal.observe({ subject, state, order, details, isDefault });
+    journal.observe({ subject, state, order, details, isDefault });
   }
 }
 

@@ -71,6 +71,8 @@ describe('the lease of drills', () => {
     assert.equal(cluster.apSouth.isCut, false);
     assert.equal((await refusal(hold(mine))).code, 'drill_ended', 'its program learns of it');
     assert.deepEqual(await stop(), { ended: null, healed: [], not_reached: [] });
+    cluster.apSouth.state = 'not_sent';
+    assert.deepEqual(await stop(), { ended: null, healed: [], not_reached: ['ap-south'] });
   });
 
   it('stop heals without the control bucket too, and then says that the lease could not be ended', async () => {
@@ -98,6 +100,8 @@ describe('the lease of drills', () => {
     ]) {
       key.put(other);
       assert.equal(await current(), undefined, JSON.stringify(other));
+      const { status } = await cluster.clock.run(cluster.router.reports.health());
+      assert.equal(status, 'ok', 'it decides nothing');
       assert.equal((await hold(theirs)).title, 'Another');
     }
   });

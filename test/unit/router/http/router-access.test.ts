@@ -9,6 +9,7 @@ import type { Clock, Timer } from '../../../../shared/kernel/kernel.ts';
 import { systemClock, systemRandom } from '../../../../shared/kernel/system.ts';
 import { createMetrics } from '../../../../shared/observe/metrics.ts';
 import { eventually } from '../../../harness/kernel/eventually.ts';
+import { nextMillisecond } from '../../../harness/kernel/next-millisecond.ts';
 import { RecordingLog } from '../../../harness/observe/recording-log.ts';
 import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { type MemoryCluster, memoryCluster } from '../../../harness/router/memory-cluster.ts';
@@ -217,6 +218,27 @@ describe('keys of the public surface', () => {
           new RegExp(`^tidal_router_access_refused_total\\{.*reason="${reason}"[^}]*\\} [1-9]`, 'm'),
         );
       }
+    });
+
+    it('a drill is an audit line when it begins, not at each extension of its lease', async () => {
+      const { log } = router;
+      const post = async (path: string, body: unknown) => {
+        const answer = await fetch(router.server.url + path, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', authorization: as('operator') },
+          body: JSON.stringify(body),
+        });
+        assert.equal(answer.status, 200);
+      };
+      const hold = () => post('/cluster/drill', { id: 'abcdefgh', title: 'A drill' });
+      const lines = () => log.lines.filter(({ message }) => message === 'admin action').length;
+      await post('/cluster/drill/stop', {});
+      log.lines.length = 0;
+      await hold();
+      assert.equal(lines(), 1);
+      await nextMillisecond();
+      await hold();
+      assert.equal(lines(), 1);
     });
 
     it('every admin action is an audit line: which key, what, the outcome, the request id', async () => {

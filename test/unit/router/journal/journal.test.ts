@@ -58,6 +58,8 @@ describe('what is noted in the journal', () => {
         ...{ kind: 'partitioned', region: 'eu-west', key: 'ops', heal_at: 'soon' },
       },
     ]);
+    const late = noted(record, partitioned(2, { request_id: 'late' }), 100_000);
+    assert.equal(late, record, 'a request that changed nothing, long after');
     const later = noted(record, healed(3), 1_000);
     assert.equal(noted(later, healed(3), 2_000), later);
   });
@@ -89,6 +91,13 @@ describe('the value of the journal key', () => {
     'no count': { newest: 'x', subjects: {}, entries: [] },
     'a state without an order': { newest: 0, subjects: { a: { state: 'x' } }, entries: [] },
     'a count that cannot go on': { newest: Number.MAX_SAFE_INTEGER, subjects: {}, entries: [] },
+    'an order that is no time': { newest: 0, subjects: { a: { state: 'x', order: 1e300 } }, entries: [] },
+    'a newest id without its entry': { newest: 7, subjects: {}, entries: [] },
+    'more entries than are kept': {
+      newest: 1,
+      subjects: {},
+      entries: Array.from({ length: JOURNAL_LIMIT + 1 }, () => null),
+    },
     'no list of entries': { newest: 0, subjects: {}, entries: {} },
     'an entry of null': { newest: 1, subjects: {}, entries: [null] },
     'an id above the newest': { newest: 0, subjects: {}, entries: [entry] },
@@ -107,11 +116,7 @@ describe('the journal', () => {
   let clock: ManualClock;
   let key: MemoryControl;
   const open = (): ControlJournal => {
-    const journal = new ControlJournal({
-      key,
-      clock,
-      log: silentLog,
-    });
+    const journal = new ControlJournal({ key, clock, log: silentLog, refusals: { ignore() {} } });
     journal.start();
     opened.push(journal);
     return journal;
@@ -160,6 +165,16 @@ describe('the journal', () => {
       [1, 'partitioned'],
     ]);
     assert.equal((await journal.list({ limit: 1, after: 0 })).stale, undefined);
+  });
+
+  it('does not wait for a broker that hangs', async () => {
+    const journal = open();
+    journal.observe(partitioned(1));
+    await settle();
+    key.read = () => new Promise(() => {});
+    const answer = await clock.run(journal.list({ limit: 50, after: 0 }));
+    assert.deepEqual([answer.events.length, answer.stale], [1, true]);
+    opened = [];
   });
 
   it('a lost request and a lost acknowledgement make one entry', async () => {

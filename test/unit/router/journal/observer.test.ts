@@ -1,6 +1,7 @@
 /** What a router passes to the journal: leaderships, partitions, starts and merges. */
 import assert from 'node:assert/strict';
 import type { JournalEntry } from '../../../../services/router/journal/journal.ts';
+import type { JournalRecord } from '../../../../services/router/journal/journal-record.ts';
 import { type ManualClock, settle } from '../../../harness/kernel/manual-clock.ts';
 import { type MemoryCluster, memoryCluster } from '../../../harness/router/memory-cluster.ts';
 
@@ -38,6 +39,25 @@ describe('the journal of a router', () => {
       { kind: 'partitioned', region: 'eu-west' },
       { kind: 'healed', region: 'eu-west' },
     ]);
+  });
+
+  it('has the state of a region again after another router recorded an older one', async () => {
+    await open();
+    cluster.euWest.isCut = true;
+    await cluster.clock.advance(2_000);
+    const key = cluster.keys.key('journal');
+    const { newest, subjects, entries: kept } = key.entry!.value as JournalRecord;
+    const entry = { ...kept.at(-1)!, id: newest + 1, kind: 'healed', state: 'healed' };
+    const state = { ...subjects['partition of eu-west'], state: 'healed' };
+    key.put({
+      newest: newest + 1,
+      subjects: { ...subjects, 'partition of eu-west': state },
+      entries: [...kept, entry],
+    });
+    assert.deepEqual(
+      (await entries()).slice(1).map(({ kind }) => kind),
+      ['partitioned', 'healed', 'partitioned'],
+    );
   });
 
   it('has each start of a region', async () => {
