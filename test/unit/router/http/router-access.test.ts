@@ -230,7 +230,7 @@ describe('keys of the public surface', () => {
         });
         assert.equal(answer.status, 200);
       };
-      const hold = () => post('/cluster/drill', { id: 'abcdefgh', title: 'A drill' });
+      const hold = () => post('/cluster/drill', { id: 'hgfedcba', title: 'A drill' });
       const lines = () => log.lines.filter(({ message }) => message === 'admin action').length;
       await post('/cluster/drill/stop', {});
       log.lines.length = 0;
