@@ -1,6 +1,7 @@
 /** What the commands for a running cluster share: their options, the client of the cluster, and requests to one router. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { TidalClient, TidalProblem, TidalUnanswered } from '../../../shared/client/client.ts';
+import { baseUrlOf, isKey, keyRule, urlRule } from '../../../shared/client/given.ts';
 import { ConfigError } from '../../../shared/errors/config-error.ts';
 import { messageOf } from '../../../shared/errors/errors.ts';
 import { CommandError, say } from '../../backup/command.ts';
@@ -51,11 +52,11 @@ export function clusterArguments(
     return typeof value === 'string' && value !== '' ? value : undefined;
   };
   const urls = (text('url') ?? process.env.TIDAL_URL ?? DEFAULT_URL).split(',').map((url) => url.trim());
-  for (const url of urls) {
-    if (/^https?:$/.test(protocolOf(url))) continue;
-    throw new ConfigError(`--url must be an http or https address such as ${DEFAULT_URL}, not "${url}"`);
-  }
-  const key = text('key') ?? process.env.TIDAL_API_KEY;
+  const from = (name: string, variable: string): string => (text(name) === undefined ? variable : `--${name}`);
+  if (urls.some((url) => baseUrlOf(url) === undefined))
+    throw new ConfigError(`${from('url', 'TIDAL_URL')} must be ${urlRule}`);
+  const key = text('key') ?? (process.env.TIDAL_API_KEY || undefined);
+  if (key !== undefined && !isKey(key)) throw new ConfigError(`${from('key', 'TIDAL_API_KEY')} must be ${keyRule}`);
   return {
     words: positionals,
     text,
@@ -77,14 +78,6 @@ function parsed(args: readonly string[], options: Options) {
     return parseArgs({ args: [...args], options: { ...options, ...common }, allowPositionals: true });
   } catch (error) {
     throw new ConfigError(messageOf(error));
-  }
-}
-
-function protocolOf(url: string): string {
-  try {
-    return new URL(url).protocol;
-  } catch {
-    return '';
   }
 }
 
@@ -114,7 +107,12 @@ export class Router {
   fetch(path: string, init: RequestInit & { readonly headers?: Readonly<Record<string, string>> }): Promise<Response> {
     const authorization = this.key === undefined ? {} : { authorization: `Bearer ${this.key}` };
     const headers = { 'content-type': 'application/json', ...authorization, ...init.headers };
-    return fetch(this.url + path, { ...init, headers, signal: init.signal ?? AbortSignal.timeout(TIMEOUT_MS) });
+    return fetch(this.url + path, {
+      ...init,
+      headers,
+      redirect: 'manual',
+      signal: init.signal ?? AbortSignal.timeout(TIMEOUT_MS),
+    });
   }
 
   private async request<T>(path: string, init: RequestInit & { readonly headers?: never }): Promise<T> {
@@ -130,8 +128,12 @@ export class Router {
     if (body === undefined)
       throw new CommandError(`${this.url} answered ${response.status} without JSON: is it a router?`);
     // /health answers 503 with a status.
-    if (!response.ok && 'code' in body) throw new CommandError(sentenceOf(body));
-    return body as T;
+    const isHealth = path === '/health' && response.status === 503 && typeof body.status === 'string';
+    if (response.ok || isHealth) return body as T;
+    const isProblem = typeof body.code === 'string';
+    throw new CommandError(
+      isProblem ? sentenceOf(body) : `${this.url} answered ${response.status}, and not as a router does`,
+    );
   }
 }
 
