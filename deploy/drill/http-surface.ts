@@ -1,11 +1,11 @@
 /** A cluster through a router's HTTP surface, for drills. */
 import type { ClusterHealth, ClusterStatus, VerifyAnswer } from '../../services/router/cluster/cluster.ts';
+import { messageOf } from '../../shared/errors/errors.ts';
 import { CommandError } from '../backup/command.ts';
 import { type Router, reasonOf, sentenceOf } from '../tidal/cluster/request.ts';
-import type { Answered, SignalWrite, Surface } from './surface.ts';
+import { REQUEST_LIMIT_MS } from './drill.ts';
+import type { Answered, Removal, SignalWrite, Surface } from './surface.ts';
 
-/** Above the limits of a router, which holds a write for 10 s and waits 10 s for the leader's answer. */
-const REQUEST_LIMIT_MS = 25_000;
 const PUT_LIMIT = 5_000;
 const REMOVALS_AT_ONCE = 16;
 
@@ -71,13 +71,25 @@ export class HttpSurface implements Surface {
     }
   }
 
-  async removeItems(entities: readonly number[]): Promise<void> {
+  async removeItems(entities: readonly number[]): Promise<Removal> {
     const left = [...entities];
+    const failed: number[] = [];
+    let why = '';
+    // Each ends at its first failure: a router that is away is not asked for every item.
     const remove = async (): Promise<void> => {
-      for (let entity = left.pop(); entity !== undefined; entity = left.pop())
-        await this.done(`/items/${entity}`, { method: 'DELETE' });
+      for (let entity = left.shift(); entity !== undefined; entity = left.shift()) {
+        try {
+          await this.done(`/items/${entity}`, { method: 'DELETE' });
+        } catch (error) {
+          failed.push(entity);
+          why = messageOf(error);
+          return;
+        }
+      }
     };
     await Promise.all(Array.from({ length: REMOVALS_AT_ONCE }, remove));
+    // Those that failed are the last to be tried again.
+    return { left: [...left, ...failed], why };
   }
 
   async sums(region: string, entities: readonly number[], signal: string): Promise<ReadonlyMap<number, number>> {
