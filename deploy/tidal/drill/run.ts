@@ -24,8 +24,9 @@ export const runDrillFile: Command = {
   summary: 'runs a drill from its file, undoes it, and says whether the cluster held',
   help: `tidal drill run FILE [--report DIRECTORY] [--short] [--target http|local|compose]
 
-FILE is a path, or the name of a drill of the library (tidal drill list). The steady state must hold first, otherwise nothing is done.
-Whatever the drill does is undone at its end, when it is aborted, and on Ctrl+C. Needs a key with the scopes admin, read and write.
+FILE is a path, or the name of a drill of the library (tidal drill list). The steady state must hold first, otherwise no step is done.
+Whatever the drill does is undone at its end, also when it is aborted, and on Ctrl+C; a second Ctrl+C ends the program at once. Needs a
+key with the scopes admin, read and write.
 
   --report    a directory for the report: a page (report.html) and the same as JSON (report.json)
   --short     waits of at most 2 s, repetitions of at most two${targetHelp}
@@ -45,6 +46,8 @@ Exit code 0: the cluster held. 1: it deviated. 2: the drill could not run, and n
     const drill = flag('short') ? shortened(file) : file;
     const directory = text('report');
     if (directory !== undefined) makeReportDirectory(directory);
+    // Output that cannot be written (a closed terminal, `| head`) ends no drill: what it has done has to be undone.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
     const ending = new AbortController();
     onEndAsked((cause) => {
       if (ending.signal.aborted) process.exit(results.aborted);
