@@ -59,7 +59,7 @@ export interface HttpAppOptions {
 
 /** Limits of one process. Beyond them requests are refused with `overloaded`, except `/health*` and `/metrics*`. */
 export interface HttpLimits {
-  /** Requests in progress: those whose body was received. */
+  /** Requests in progress: all but those whose body is being received. */
   readonly inFlight: number;
   /** Of one client address. Absent or 0: no such limit. */
   readonly addressInFlight?: number;
@@ -119,11 +119,15 @@ export function createHttpApp(options: HttpAppOptions): Koa {
     ctx.set('x-request-id', requestId);
     const exempt = isExempt(ctx.path);
     const address = addressOf(ctx.req);
-    let leave: (() => void) | undefined;
+    let end: (() => void) | undefined;
+    const leave = (): void => {
+      end?.();
+      end = undefined;
+    };
     const admit = (): void => {
       const refusal = exempt ? undefined : inFlight.refusalOf(address);
       if (refusal !== undefined) throw refusal;
-      leave = inFlight.begin(address);
+      end = inFlight.begin(address);
     };
     const answer = answers.share(address);
     ctx.state.answerShare = answer;
@@ -134,8 +138,9 @@ export function createHttpApp(options: HttpAppOptions): Koa {
         return;
       }
       mayAsk?.(ctx);
-      if (ctx.req.complete || !hasBody(ctx.req)) admit();
-      else ctx.state.arrivingBody = bodies.of(address, admit);
+      admit();
+      // Nothing but reading it ends the count: most routes read none.
+      if (!ctx.req.complete) ctx.state.arrivingBody = bodies.of(address, { leave, admit });
       await next();
       refuseUnmatched(ctx);
       serialize(ctx);
@@ -155,7 +160,7 @@ export function createHttpApp(options: HttpAppOptions): Koa {
       }
       // The client got no "100 Continue", so what it sends next may be a body or a request.
       if (expectsContinue(ctx.req) && ctx.state.continued !== true) ctx.set('connection', 'close');
-      leave?.();
+      leave();
       const durationMs = clock.monotonicMs() - startMs;
       const route = routeOf(ctx) ?? 'unknown';
       requests.inc({ route, method: ctx.method, status: String(ctx.status) });
@@ -190,10 +195,6 @@ export function createHttpApp(options: HttpAppOptions): Koa {
 
 function addressOf({ socket }: IncomingMessage): string {
   return socket.remoteAddress ?? '';
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** As Koa would later, when its size is known too late for a refusal. */
