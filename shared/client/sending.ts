@@ -222,7 +222,8 @@ const unsent: ReadonlySet<unknown> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
-function wasNotSent(error: unknown): boolean {
+/** Of what `fetch` has thrown: whether nothing of the request has arrived. */
+export function wasNotSent(error: unknown): boolean {
   const { cause } = (error ?? {}) as { readonly cause?: unknown };
   const { code, errors } = (cause ?? {}) as {
     readonly code?: unknown;

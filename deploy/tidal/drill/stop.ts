@@ -23,8 +23,8 @@ partition of it ends at its deadline. Needs the scope admin.
 ${targetHelp}
 ${clusterHelp}`,
   async run(args) {
-    const { text, client, router, answer } = clusterArguments(args, { options: targetOptions });
-    const { processes } = targetOf(text, router.url);
+    const { text, client, routers, answer } = clusterArguments(args, { options: targetOptions });
+    const { processes } = targetOf(text, routers.urls);
     const answered = await stopped({ client, processes, clock: systemClock });
     // The drill may have done its next step meanwhile.
     await processes?.startAll();

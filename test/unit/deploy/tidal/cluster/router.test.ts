@@ -1,10 +1,11 @@
-/** Requests of drills to one router: only a router's answer is one. */
+/** Single requests to routers: only a router's answer is one, and each is carried out once at most. */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { CommandError } from '../../../../../deploy/backup/command.ts';
-import { Router } from '../../../../../deploy/tidal/cluster/request.ts';
+import { NoAnswer, Routers } from '../../../../../deploy/tidal/cluster/request.ts';
 
-describe('requests to one router', () => {
+describe('single requests to routers', () => {
   it('take neither the 503 of a proxy nor a redirect for an answer', async () => {
     let answer: readonly [status: number, body: string] = [200, '{}'];
     const server = createServer((_, response) => {
@@ -12,7 +13,7 @@ describe('requests to one router', () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     try {
-      const router = new Router(`http://127.0.0.1:${(server.address() as { readonly port: number }).port}`, 'key');
+      const router = new Routers([`http://127.0.0.1:${(server.address() as AddressInfo).port}`], 'key');
       const health = { status: 'unavailable' };
       answer = [503, JSON.stringify(health)];
       assert.deepEqual(await router.get('/health'), health);
@@ -31,5 +32,68 @@ describe('requests to one router', () => {
     } finally {
       server.close();
     }
+  });
+
+  describe('of several', () => {
+    const away = 'http://127.0.0.1:2';
+    const servers: Server[] = [];
+    const seen: string[] = [];
+    const serve = async (name: string, respond: (response: ServerResponse) => void): Promise<string> => {
+      const server = createServer((request, response) => {
+        seen.push(`${name} ${request.url}`);
+        respond(response);
+      });
+      servers.push(server);
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    };
+    const well = (response: ServerResponse): void => void response.end('{}');
+    beforeEach(() => {
+      seen.length = 0;
+    });
+    afterEach(() => {
+      for (const server of servers.splice(0)) {
+        server.closeAllConnections();
+        server.close();
+      }
+    });
+
+    it('one that is away is not asked again: the next has the request, and those after it', async () => {
+      const routers = new Routers([away, await serve('b', well), away], undefined);
+      await routers.post('/1', {});
+      await routers.get('/2');
+      assert.deepEqual(seen, ['b /1', 'b /2']);
+    });
+
+    it('what may have been carried out is not sent again, and the next request goes to the next router', async () => {
+      const breaking = await serve('a', (response) => void response.destroy());
+      const routers = new Routers([breaking, await serve('b', well)], undefined);
+      await assert.rejects(
+        routers.post('/1', {}),
+        (error) =>
+          error instanceof NoAnswer && !error.notSent && error.message.startsWith(`no answer from ${breaking}: `),
+      );
+      assert.deepEqual(seen, ['a /1']);
+      await routers.get('/2');
+      assert.deepEqual(seen, ['a /1', 'b /2']);
+    });
+
+    it('one that fails is left after its answer; health of 503 is no failure', async () => {
+      const failing = await serve('a', (response) => void response.writeHead(503).end('{"code":"c","status":"s"}'));
+      const routers = new Routers([failing, await serve('b', well)], undefined);
+      await routers.get('/health');
+      assert.equal((await routers.fetch('/1', { method: 'POST' })).status, 503);
+      await routers.fetch('/2', { method: 'POST' });
+      assert.deepEqual(seen, ['a /health', 'a /1', 'b /2']);
+    });
+
+    it('all are named when none is there', async () => {
+      const routers = new Routers([away, 'http://localhost:2/'], undefined);
+      await assert.rejects(routers.get('/health'), (error) => {
+        assert.ok(error instanceof NoAnswer && error.notSent);
+        assert.equal(error.reason, 'ECONNREFUSED');
+        return error.message.startsWith(`no answer from ${away}, http://localhost:2: `);
+      });
+    });
   });
 });
