@@ -63,6 +63,7 @@ export const problems = {
   version_mismatch: [503, 'The two processes do not speak the same protocol'],
   configuration_refused: [503, 'The process was started with an invalid configuration'],
   stream_unavailable: [503, 'The stream is unavailable'],
+  log_damaged: [503, 'This part of the log is damaged on the disk of the leader'],
   clock_unsafe: [503, 'The clock of this region is too far off'],
   storage_full: [507, 'The disk is full'],
   client_keys_full: [507, 'The client has used its share of the idempotency keys'],

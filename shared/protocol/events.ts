@@ -31,6 +31,26 @@ export function acceptedMs({ hlc, aheadMs = 0 }: Pick<Event, 'hlc' | 'aheadMs'>)
   return hlcMs(hlc) - aheadMs;
 }
 
+/** How long a key is known: seven days from the first copy's acceptance, ms. */
+export const KEY_KEPT_MS = 7 * 86_400_000;
+
+/** Clocks that differ by no more than this agree, ms; a leader accepts nothing by a clock that does not agree with the others. */
+export const CLOCKS_AGREE_MS = 30_000;
+
+/**
+ * How far after its own acceptance a retraction may take back, ms: a request has copies of seven days, and clocks differ. One that
+ * reached further would take back signals that are given under the key later.
+ */
+export const RETRACTED_AHEAD_LIMIT_MS = KEY_KEPT_MS + CLOCKS_AGREE_MS;
+
+/** What is wrong with the time up to which a retraction takes back, which was accepted at `acceptedMs`. */
+export function retractedTimeFlaw(upToMs: number, acceptedMs: number): string | undefined {
+  if (upToMs > TIME_LIMIT_MS) return 'a retraction is of a time beyond the year 2100';
+  return upToMs - acceptedMs > RETRACTED_AHEAD_LIMIT_MS
+    ? 'a retraction takes back more than seven days beyond its acceptance'
+    : undefined;
+}
+
 /** Weights are logged as integer thousandths: `round(1000 * weight)`, 0 … 10,000,000. */
 export const WEIGHT_SCALE = 1000;
 export const WEIGHT_LIMIT = 10_000;
@@ -66,7 +86,10 @@ type UnkeyedBody =
       readonly weight: number;
       readonly timeMs: number | undefined;
     }
-  /** Takes back the signal under the same key, given with these values; always keyed. `upToMs` as in {@link Event}: from intake. */
+  /**
+   * Takes back the signal under the same key, given with these values; always keyed. From intake: `upToMs` as in {@link Event}, and
+   * the event `of` that is taken back.
+   */
   | {
       readonly kind: 'retraction';
       readonly entity: number;
@@ -74,6 +97,7 @@ type UnkeyedBody =
       readonly weight: number;
       readonly timeMs: number | undefined;
       readonly upToMs?: number;
+      readonly of?: { readonly origin: string; readonly sequence: number };
     }
   /** `createdMs`: when the item was created, as the client says; undefined: at the acceptance. */
   | { readonly kind: 'item'; readonly entity: number; readonly metadata: Metadata; readonly createdMs?: number }

@@ -37,7 +37,7 @@ import {
   isMetadata,
   isSignalName,
   isThousandths,
-  TIME_LIMIT_MS,
+  retractedTimeFlaw,
 } from '../../../shared/protocol/events.ts';
 import { originPattern } from '../../../shared/protocol/position.ts';
 import { NO_QUARANTINE, type Quarantine } from '../../../shared/protocol/quarantine.ts';
@@ -228,7 +228,7 @@ function signalsOf(head: Head): { signals: SignalColumns; lastHlc: number } | un
 }
 
 /** A batch names the signals it uses, each once. */
-function readNames(reader: Reader, count: number): string[] {
+export function readNames(reader: Reader, count: number): string[] {
   const names: string[] = [];
   let left = reader.varint();
   if (left > count) throw new InvalidBatch('the batch names more signals than it has events');
@@ -329,7 +329,7 @@ interface ReadEvent {
 }
 
 /** Throws if the offset of the next event is unknown. */
-function readEvent({ reader, aheadMs }: Head, names: readonly string[], lastHlc: number): ReadEvent {
+export function readEvent({ reader, aheadMs }: Head, names: readonly string[], lastHlc: number): ReadEvent {
   const tag = reader.byte();
   const kind = tag & ~KEYED;
   if (kind < KIND_SIGNAL || kind > KIND_RETRACTION) throw new UnknownFormat(`event kind ${tag} of a later version`);
@@ -372,7 +372,7 @@ function readEvent({ reader, aheadMs }: Head, names: readonly string[], lastHlc:
       if (signal === undefined) return whole(event, 'an event names a signal outside the name table');
       if (!isThousandths(weight)) return whole(event, 'the weight of a retraction is out of range');
       if (tag === kind) return whole(event, 'a retraction has no key');
-      return whole(event, upToMs > TIME_LIMIT_MS ? 'a retraction is of a time beyond the year 2100' : undefined);
+      return whole(event, retractedTimeFlaw(upToMs, hlcMs(hlc) - aheadMs));
     }
     default: {
       const signal = names[reader.varint()];
@@ -409,7 +409,7 @@ export function decodeHeader(bytes: Uint8Array): BatchHeader {
   return readHead(bytes).header;
 }
 
-interface Head {
+export interface Head {
   readonly header: BatchHeader;
   readonly reader: Reader;
   readonly count: number;
@@ -417,7 +417,7 @@ interface Head {
   readonly aheadMs: number;
 }
 
-function readHead(bytes: Uint8Array): Head {
+export function readHead(bytes: Uint8Array): Head {
   const view = checkedBytes(bytes);
   const version = view[2];
   if (version !== FORMAT_VERSION && version !== FORMAT_VERSION_AHEAD)

@@ -14,13 +14,14 @@
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { CLOCKS_AGREE_MS } from '../../../shared/protocol/events.ts';
 import type { RouterClock } from '../../../shared/protocol/internal.ts';
 import { mendedOf } from '../mended/mended.ts';
 import type { Peers } from '../peers/peers.ts';
 import type { Wal } from '../wal/wal.ts';
 
 /** Clocks that differ by no more than this agree. */
-export const UNSAFE_MS = 30_000;
+export const UNSAFE_MS = CLOCKS_AGREE_MS;
 
 /**
  * How far the latest acceptance time of the log is ahead of a clock, ms, ≥ 0: if it is large, one of the two is wrong. Mended

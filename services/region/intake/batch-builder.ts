@@ -20,7 +20,7 @@ import {
   isMetadata,
   isSignalName,
   isThousandths,
-  TIME_LIMIT_MS,
+  retractedTimeFlaw,
 } from '../../../shared/protocol/events.ts';
 import { originPattern } from '../../../shared/protocol/position.ts';
 import { type SignalColumns, signalColumns } from '../../../shared/protocol/signal-columns.ts';
@@ -296,7 +296,8 @@ function requireReadable(event: Event): void {
     }
     case 'retraction': {
       const { signal, weight, upToMs, key } = event;
-      const isTime = isCount(upToMs) && upToMs <= TIME_LIMIT_MS && upToMs >= acceptedMs(event);
+      const atMs = acceptedMs(event);
+      const isTime = isCount(upToMs) && upToMs >= atMs && retractedTimeFlaw(upToMs, atMs) === undefined;
       const readable = isSignalName(signal) && isThousandths(weight) && isTime && key !== undefined;
       assert(readable, 'a retraction can be read back, and takes nothing back that may follow it', () => event);
       return;

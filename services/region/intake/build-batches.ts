@@ -73,7 +73,7 @@ function stamped(body: EventBody, hlc: Hlc, aheadMs: number): Event {
     return { ...put, hlc, ...ahead, ...(createdMs < atMs ? { createdMs } : {}) };
   }
   if (body.kind === 'retraction') {
-    const { timeMs: _, upToMs = atMs, ...retraction } = body;
+    const { timeMs: _time, of: _of, upToMs = atMs, ...retraction } = body;
     return { ...retraction, hlc, ...ahead, upToMs: Math.max(upToMs, atMs) };
   }
   if (body.kind !== 'signal') return { ...body, hlc, ...ahead };

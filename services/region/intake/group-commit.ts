@@ -7,18 +7,19 @@ import { type Clock, type Random, randomName } from '../../../shared/kernel/kern
 import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
-import { STREAM_DURABILITY_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
-import type { WriteBody } from '../../../shared/protocol/events.ts';
+import type { RequestedBody, WriteBody } from '../../../shared/protocol/events.ts';
 import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS } from '../../../shared/protocol/events.ts';
-import type { Durability, WriteAccepted, WriteRefused, WritesReply } from '../../../shared/protocol/internal.ts';
-import { formatPosition, merge, type Position, regionOf } from '../../../shared/protocol/position.ts';
+import type { Durability, WritesReply } from '../../../shared/protocol/internal.ts';
+import { merge, type Position } from '../../../shared/protocol/position.ts';
 import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
 import type { Apply } from '../apply/apply.ts';
 import { Condition } from '../condition/condition.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { Ship } from '../ship/ship.ts';
+import { FRESH_FOR_MS } from '../state/keys/keys.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Accepted, Admitted, Outcome, Placed } from './admitted.ts';
+import { Answers } from './answers.ts';
 import { type BuiltBatches, buildBatches } from './build-batches.ts';
 import { bytesOf, countOf, isColumns, type RequestedBulk } from './bulk.ts';
 import type { ClientKeys } from './client-keys.ts';
@@ -27,20 +28,13 @@ import type { Gate, Intake, IntakeRequest } from './intake.ts';
 import { type IntakeMetrics, intakeMetrics } from './intake-metrics.ts';
 import { hasPatch, mergedBytes, mergePatches, type PatchedItems, SeparateItems } from './item-patches.ts';
 import { KeyedWrites } from './keyed-writes.ts';
-import { noRoom, refusalFor, shuttingDown, unconfirmed } from './refusals.ts';
-import { hasPositions, readPositions } from './retractions/retractions.ts';
+import { noRoom, refusalFor, shuttingDown } from './refusals/refusals.ts';
+import { hasPositions, type Retraction, readPositions, SignalReader } from './retractions/retractions.ts';
 import type { StateLimit } from './state-limit.ts';
 import { unknownSignal, validate } from './validate.ts';
 
 /** How long a patch waits until what is durable is applied: longer than any batch takes. */
 const MERGE_WAIT_MS = 5_000;
-/**
- * How long after its admission a write is known to be fresh without another look: less than a retraction is refused before the end
- * of its time (`RETRACTABLE_MS`).
- */
-const FRESH_FOR_MS = 30_000;
-/** How long an answer waits for the stream before it is `local`. */
-const LOCAL_DURABILITY_WAIT_MS = 250;
 
 export interface GroupCommitOptions {
   /** Absent: turns are not watched. */
@@ -89,6 +83,8 @@ class GroupCommit implements Intake {
   private readonly metrics: IntakeMetrics;
   private hlc: HybridClock;
   private readonly keyed: KeyedWrites;
+  private readonly signals: SignalReader;
+  private readonly answers: Answers;
   private readonly idle: Condition;
   private queue: Admitted[] = [];
   private committing = false;
@@ -106,8 +102,10 @@ class GroupCommit implements Intake {
       copies: (id) => options.wal.copies(id),
       arriving: (id) => options.wal.arriving(id),
     });
+    this.signals = new SignalReader(options);
     this.idle = new Condition(options.clock);
     this.metrics = intakeMetrics(options.metrics, this);
+    this.answers = new Answers({ ...options, metrics: this.metrics });
   }
 
   async submit(request: IntakeRequest): Promise<WritesReply> {
@@ -128,7 +126,8 @@ class GroupCommit implements Intake {
     const tooMany = this.noRoom(count, 0);
     if (tooMany !== undefined) throw tooMany;
     if (isColumns(bodies)) return this.submitSignals(bodies, epoch, durability);
-    const asked = hasPositions(bodies) ? await readPositions(this.options, bodies) : (bodies as readonly WriteBody[]);
+    const asked = hasPositions(bodies) ? await this.readPositions(bodies) : (bodies as readonly WriteBody[]);
+    if (this.stopped) throw shuttingDown();
     const nowMs = this.options.clock.nowMs();
     const checked = asked.map((body) => (body instanceof Refusal ? body : (this.refusalOf(body, nowMs) ?? body)));
     const writes = asked.filter((body): body is WriteBody => !(body instanceof Refusal));
@@ -138,12 +137,26 @@ class GroupCommit implements Intake {
       const index = checked.findIndex((body) => body instanceof Refusal);
       const refusal = checked[index];
       if (refusal instanceof Refusal) return { results: [{ problem: refusal.toProblem(), index }] };
-      return { results: await this.finish([await this.take(writes, epoch, clients[0])], durability, writes) };
+      return { results: await this.answers.finish([await this.take(writes, epoch, clients[0])], durability, writes) };
     }
     const outcomes = checked.map((body, index) =>
       body instanceof Refusal ? body : this.take([body], epoch, clients[index]),
     );
-    return { results: await this.finish(await Promise.all(outcomes), durability, asked) };
+    return { results: await this.answers.finish(await Promise.all(outcomes), durability, asked) };
+  }
+
+  private readPositions(bodies: readonly RequestedBody[]): Promise<(WriteBody | Refusal)[]> {
+    return this.whileWaiting(bodies.length, 0, readPositions({ ...this.options, signals: this.signals }, bodies));
+  }
+
+  /** Counts what is not in the queue yet: it waits for a read of the log. */
+  private whileWaiting<T>(events: number, bytes: number, read: Promise<T>): Promise<T> {
+    this.waiting += events;
+    this.waitingBytes += bytes;
+    return read.finally(() => {
+      this.waiting -= events;
+      this.waitingBytes -= bytes;
+    });
   }
 
   private refusalOf(body: WriteBody, nowMs: number): Refusal | undefined {
@@ -160,15 +173,23 @@ class GroupCommit implements Intake {
     if (tooLarge !== undefined) throw tooLarge;
     // Without keys no duplicate can be received meanwhile.
     const placed = (await this.enqueue(signals, epoch)) as Refusal | Placed;
-    return { results: await this.finish([placed], durability, []) };
+    return { results: await this.answers.finish([placed], durability, []) };
   }
 
   private noRoom(events: number, bytes: number): Refusal | undefined {
     return noRoom({ ...this.options, waiting: this.waiting, waitingBytes: this.waitingBytes }, events, bytes);
   }
 
-  /** Admits writes that are atomic together, unless their idempotency keys show that they were accepted before. */
-  private take(bodies: readonly WriteBody[], epoch: number, client?: string): Promise<Refusal | Placed> {
+  /**
+   * Admits writes that are atomic together, unless their idempotency keys show that they were accepted before. `read`: retractions
+   * that were compared with what they take back.
+   */
+  private take(
+    bodies: readonly WriteBody[],
+    epoch: number,
+    client?: string,
+    read: ReadonlySet<string> = new Set(),
+  ): Promise<Refusal | Placed> {
     // Without a key no duplicate can be received meanwhile.
     if (bodies.every(({ key }) => key === undefined)) return this.enqueue(bodies, epoch) as Promise<Refusal | Placed>;
     const met = this.keyed.meet(bodies, this.stampNow().atMs);
@@ -182,6 +203,10 @@ class GroupCommit implements Intake {
         this.metrics.replayed(bodies.length);
         return Promise.resolve({ position: met.known, replayed: true });
       case 'fresh': {
+        const unread = met.bodies.filter(
+          (body): body is Retraction => body.kind === 'retraction' && !read.has(readOf(body)),
+        );
+        if (unread.length > 0) return this.takeOnceRead(unread, bodies, epoch, client, read);
         const { keyRefusal, clientKeys } = this.options;
         // A retraction uses no new key.
         const isNew = met.bodies.some(({ kind }) => kind !== 'retraction');
@@ -200,14 +225,28 @@ class GroupCommit implements Intake {
     }
   }
 
+  /** A retraction is accepted only with the values of what it takes back. */
+  private async takeOnceRead(
+    unread: readonly Retraction[],
+    bodies: readonly WriteBody[],
+    epoch: number,
+    client: string | undefined,
+    read: ReadonlySet<string>,
+  ): Promise<Refusal | Placed> {
+    const refusal = await this.whileWaiting(bodies.length, bytesOf(bodies), this.signals.refusalOf(unread));
+    if (refusal?.code === 'idempotency_conflict') this.metrics.keyConflict();
+    return refusal ?? this.takeAfterAll(bodies, epoch, client, new Set([...read, ...unread.map(readOf)]));
+  }
+
   /** The outcome of the keys that were waited for is known now. */
   private takeAfterAll(
     bodies: readonly WriteBody[],
     epoch: number,
     client?: string,
+    read?: ReadonlySet<string>,
   ): Promise<Refusal | Placed> | Refusal {
     if (this.stopped) return shuttingDown();
-    return this.noRoom(bodies.length, bytesOf(bodies)) ?? this.take(bodies, epoch, client);
+    return this.noRoom(bodies.length, bytesOf(bodies)) ?? this.take(bodies, epoch, client, read);
   }
 
   private enqueue(bodies: RequestedBulk, epoch: number): Promise<Outcome> {
@@ -221,44 +260,6 @@ class GroupCommit implements Intake {
       this.waitingBytes += bytes;
       if (!this.committing) void this.commitAll();
     });
-  }
-
-  /** Waits for the stream once for the whole request, at its last positions; then every write gets its own answer. */
-  private async finish(
-    outcomes: readonly (Refusal | Placed)[],
-    required: Durability,
-    bodies: readonly (Pick<WriteBody, 'key'> | Refusal)[],
-  ): Promise<(WriteAccepted | WriteRefused)[]> {
-    const { ship } = this.options;
-    const furthest = new Map<string, number>();
-    for (const outcome of outcomes) {
-      if (outcome instanceof Refusal) continue;
-      for (const [origin, sequence] of outcome.position) {
-        furthest.set(origin, Math.max(sequence, furthest.get(origin) ?? 0));
-      }
-    }
-    const limitMs = required === 'stream' ? STREAM_DURABILITY_WAIT_MS : LOCAL_DURABILITY_WAIT_MS;
-    const outstanding = [...furthest].filter(([origin, sequence]) => !this.inStream(origin, sequence));
-    await Promise.all(outstanding.map(([origin, sequence]) => ship.confirmed(origin, sequence, limitMs, required)));
-    return outcomes.map((outcome, index) => {
-      if (outcome instanceof Refusal) return { problem: outcome.toProblem() };
-      const position = formatPosition(outcome.position);
-      const confirmed = [...outcome.position].every(([origin, sequence]) => this.inStream(origin, sequence));
-      if (required === 'stream' && !confirmed) {
-        const body = bodies[index];
-        const keyed = body !== undefined && 'key' in body && body.key !== undefined;
-        return { problem: unconfirmed(position, keyed).toProblem() };
-      }
-      const durability = confirmed ? 'stream' : 'local';
-      this.metrics.acknowledged(durability);
-      return outcome.replayed === true ? { position, durability, replayed: true } : { position, durability };
-    });
-  }
-
-  /** Events that another region accepted are on two disks; this region's shipper only knows its own origins. */
-  private inStream(origin: string, sequence: number): boolean {
-    const { ship, region } = this.options;
-    return regionOf(origin) !== region || ship.acknowledged(origin) >= sequence;
   }
 
   private async commitAll(): Promise<void> {
@@ -438,6 +439,11 @@ class GroupCommit implements Intake {
 
   async stop(): Promise<void> {
     this.stopped = true;
+    this.signals.stop();
     await this.drain();
   }
+}
+
+function readOf({ key, of }: Retraction): string {
+  return `${key?.id} ${of?.origin}:${of?.sequence}`;
 }

@@ -4,10 +4,10 @@
  * knows it; a duplicate that is received while it waits is found when its batch is built.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
-import type { EventKey, WriteBody } from '../../../shared/protocol/events.ts';
+import { type EventKey, RETRACTED_AHEAD_LIMIT_MS, type WriteBody } from '../../../shared/protocol/events.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import { type Copy, recall, recallForRetraction } from '../state/keys/keys.ts';
-import { countedBeforeMending, nothingToRetract } from './retractions/retractions.ts';
+import { clockUnsafe, conflict, countedBeforeMending, logDamaged, nothingToRetract } from './refusals/refusals.ts';
 
 export interface KeyedWritesOptions {
   /** Every durable event in the log under an id. */
@@ -23,7 +23,7 @@ export interface KeyedWritesOptions {
  *   `known`.
  * - `known`: all were accepted before, and are at `known`.
  * - `busy`: some are waiting for their commit, or are being received; check again after `over`.
- * - `refused`: a key was used with another body, or has nothing that a retraction could take back.
+ * - `refused`: a key was used with another body, has nothing that a retraction could take back, or its record is damaged.
  */
 export type Met =
   | { readonly is: 'fresh'; readonly bodies: readonly WriteBody[]; readonly known: Position }
@@ -59,7 +59,7 @@ export class KeyedWrites {
         busy = waiting.over;
       } else if (arriving !== undefined) busy = arriving;
       else {
-        const met = meetOne(this.options.copies(key.id), key, body, atMs);
+        const met = this.meetOne(key, body, atMs);
         if (met instanceof Refusal) return { is: 'refused', refusal: met };
         if ('body' in met) fresh.push(met.body);
         else known.set(met.origin, Math.max(met.sequence, known.get(met.origin) ?? 0));
@@ -74,15 +74,27 @@ export class KeyedWrites {
    * back other ones; `atMs` as in {@link meet}.
    */
   haveCome(bodies: readonly WriteBody[], atMs: number): boolean {
-    const { arriving, copies } = this.options;
+    const { arriving } = this.options;
     return bodies.some((body) => {
       const { key } = body;
       if (key === undefined) return false;
       if (arriving(key.id) !== undefined) return true;
-      const met = meetOne(copies(key.id), key, body, atMs);
+      const met = this.meetOne(key, body, atMs);
       if (met instanceof Refusal || !('body' in met)) return true;
-      return body.kind === 'retraction' && (met.body as typeof body).upToMs !== body.upToMs;
+      if (body.kind !== 'retraction') return false;
+      const { upToMs, of } = met.body as typeof body;
+      return upToMs !== body.upToMs || of?.origin !== body.of?.origin || of?.sequence !== body.of?.sequence;
     });
+  }
+
+  private meetOne(key: EventKey, body: WriteBody, atMs: number): MetOne {
+    let copies: readonly Copy[];
+    try {
+      copies = this.options.copies(key.id);
+    } catch (error) {
+      return logDamaged(error, 'the record of the Idempotency-Key');
+    }
+    return meetOne(copies, key, body, atMs);
   }
 
   /** Registers these as waiting for their commit, until `outcome` resolves. */
@@ -96,12 +108,9 @@ export class KeyedWrites {
 }
 
 /** The write to be accepted, the event that it was accepted as before, or why it is refused. */
-function meetOne(
-  copies: readonly Copy[],
-  key: EventKey,
-  body: WriteBody,
-  atMs: number,
-): { readonly body: WriteBody } | Copy | Refusal {
+type MetOne = { readonly body: WriteBody } | Copy | Refusal;
+
+function meetOne(copies: readonly Copy[], key: EventKey, body: WriteBody, atMs: number): MetOne {
   if (body.kind !== 'retraction') {
     const met = recall(copies, key, atMs);
     return met === 'conflict' ? conflict() : (met ?? { body });
@@ -110,15 +119,8 @@ function meetOne(
   if (met === 'conflict') return conflict();
   if (met === 'mended') return countedBeforeMending();
   if (met === undefined) return nothingToRetract();
-  return 'upToMs' in met ? { body: { ...body, upToMs: met.upToMs } } : met;
-}
-
-function conflict(): Refusal {
-  return new Refusal(
-    'idempotency_conflict',
-    'the Idempotency-Key was used for another write within the last seven days',
-    {
-      hint: 'send a new key with a new write, and the same body with the same key',
-    },
-  );
+  if (!('upToMs' in met)) return met;
+  const { upToMs, counts } = met;
+  if (upToMs - atMs > RETRACTED_AHEAD_LIMIT_MS) return clockUnsafe();
+  return { body: { ...body, upToMs, of: { origin: counts.origin, sequence: counts.sequence } } };
 }

@@ -17,6 +17,7 @@ const ofLeader: readonly ProblemCode[] = [
   'region_unreachable',
   'shutting_down',
   'stream_unavailable',
+  'log_damaged',
   'clock_unsafe',
   'version_mismatch',
   'configuration_refused',

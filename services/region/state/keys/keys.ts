@@ -18,12 +18,17 @@
  * once: both write the same value, and the later one determines its rank among the others.
  */
 
-import { acceptedMs, type Event, type EventBody, type EventKey } from '../../../../shared/protocol/events.ts';
+import {
+  acceptedMs,
+  type Event,
+  type EventBody,
+  type EventKey,
+  KEY_KEPT_MS,
+} from '../../../../shared/protocol/events.ts';
 import type { Batch } from '../../batch/batch.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 
-/** How long a key is known: seven days from the first copy's acceptance, ms. */
-export const KEY_KEPT_MS = 7 * 86_400_000;
+export { KEY_KEPT_MS };
 
 /**
  * Epoch of a copy that counts in a mended state (`services/region/mended/mended.ts`): below every epoch, so that it continues to
@@ -168,14 +173,20 @@ export function recall(
 export const RETRACTABLE_MS = KEY_KEPT_MS - 60_000;
 
 /**
- * The state of a key for a retraction at `nowMs`: up to when it has to take back, the first copy that has done so, `mended` if a
- * mended state counts the signal, otherwise as {@link recall}.
+ * How long after its admission a write is known to be fresh without another look: half of what a retraction is refused before the end
+ * of its seven days, so that one whose group takes as long to build has a time within them.
+ */
+export const FRESH_FOR_MS = (KEY_KEPT_MS - RETRACTABLE_MS) / 2;
+
+/**
+ * The state of a key for a retraction at `nowMs`: up to when it has to take back, and the copy that counts, whose values it has to
+ * have; the first copy that has done so; `mended` if a mended state counts the signal; otherwise as {@link recall}.
  */
 export function recallForRetraction(
   copies: readonly Copy[],
   key: NonNullable<EventBody['key']>,
   nowMs: number,
-): { readonly upToMs: number } | Copy | 'mended' | 'conflict' | undefined {
+): { readonly upToMs: number; readonly counts: Copy } | Copy | 'mended' | 'conflict' | undefined {
   const met = recall(copies, key, nowMs);
   if (met === undefined || met === 'conflict') return met;
   if (met.epoch === MENDED_EPOCH) return 'mended';
@@ -187,7 +198,7 @@ export function recallForRetraction(
   );
   if (done.length > 0) return lowest(done);
   if (nowMs >= request[0]!.acceptedMs + RETRACTABLE_MS) return undefined;
-  return { upToMs: request.at(-1)!.acceptedMs };
+  return { upToMs: request.at(-1)!.acceptedMs, counts: met };
 }
 
 /**

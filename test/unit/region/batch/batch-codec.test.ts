@@ -20,6 +20,7 @@ import {
   EVENT_LIMIT_BYTES,
   type Event,
   HLC_PER_MS,
+  RETRACTED_AHEAD_LIMIT_MS,
 } from '../../../../shared/protocol/events.ts';
 import { bytesOf, chainOf, startMs, viewChain, viewEvent } from '../../../harness/region/batches.ts';
 
@@ -169,6 +170,18 @@ describe('batch codec', () => {
     const unkeyed = Buffer.concat([last.subarray(0, kindAt + 3), last.subarray(kindAt + 27)]);
     unkeyed.writeUInt32LE(unkeyed.length, 4);
     assert.throws(() => decodeBatch(resealed(unkeyed, kindAt, 7)), /a retraction has no key/);
+  });
+
+  it('a retraction takes back no further ahead of its acceptance than a request and clocks that agree can reach', () => {
+    const values = { hlc, entity: 1, signal: 'view', weight: 2_500, key } as const;
+    const limitMs = acceptedMs(values) + RETRACTED_AHEAD_LIMIT_MS;
+    const { bytes } = chainOf({ origin }, [[{ kind: 'retraction', ...values, upToMs: limitMs }]])[0]!;
+    assert.deepEqual(decodeBatch(bytes).events, [{ kind: 'retraction', ...values, upToMs: limitMs }]);
+    const beyond: Event = { kind: 'retraction', ...values, upToMs: limitMs + 1 };
+    assert.throws(() => chainOf({ origin }, [[beyond]]), /a retraction can be read back/);
+    assert.notEqual(bytes.at(-5)! & 0x7f, 0x7f, 'one more needs no carry');
+    const later = resealed(bytes, bytes.length - 5, bytes.at(-5)! + 1);
+    assert.throws(() => decodeBatch(later), /a retraction takes back more than seven days beyond its acceptance/);
   });
 
   it('a message splits into exactly its batches, and a torn one is damage', () => {

@@ -57,7 +57,8 @@ describe('signals that are taken back', () => {
     const { cluster, clock, router } = await rig();
     await clock.run(router.submit([view(7, 3_000)]));
     await cluster.converge();
-    const before = sums(cluster.region('us-east'), 7, clock.nowMs());
+    const atMs = clock.nowMs() + MINUTE_MS;
+    const before = sums(cluster.region('us-east'), 7, atMs);
     await clock.run(router.submit([view(7, 2_000)], { key: 'k' }));
     await clock.run(router.submit(views(30, 7), { key: 'bulk' }));
     await cluster.converge();
@@ -68,7 +69,6 @@ describe('signals that are taken back', () => {
     await cluster.converge();
     for (const name of names) {
       const region = cluster.region(name);
-      const atMs = clock.nowMs();
       assert.deepEqual(sums(region, 7, atMs), before, name);
       const again = region.crash('kept');
       assert.deepEqual([sums(again, 7, atMs), again.digest()], [before, region.digest()], name);
@@ -144,7 +144,7 @@ describe('signals that are taken back', () => {
     assert.equal(leader().ledger.read(7, 'view', clock.nowMs())?.count, 3);
   });
 
-  it('by position: once, as by key; a trimmed one is refused with the way by key, one without a key is refused', async () => {
+  it('by position: once, as by key; a trimmed one is refused, one without a key is refused', async () => {
     const { cluster, clock, router, leader, request } = await rig();
     const one = await clock.run(router.submit([view(7)], { key: 'k' }));
     const bulk = await clock.run(router.submit(views(3, 7), { key: 'bulk' }));
@@ -176,7 +176,9 @@ describe('signals that are taken back', () => {
     await leader().wal.trim(origin, 1, 1);
     const [trimmed] = (await request([at(one.position)])).results;
     assert.ok(isRefused(trimmed!) && trimmed.problem.code === 'log_trimmed');
-    assert.match(trimmed.problem.hint ?? '', /Idempotency-Key/);
+    assert.match(trimmed.problem.hint ?? '', /TIDAL_LOG_RETENTION_BYTES/);
+    const known = await clock.run(router.submit([retraction(view(7))], { key: 'k' }));
+    assert.equal(known.replayed, true, 'what was taken back before is known without the signal');
   });
 
   it('by a leader whose clock is behind the one that accepted the signal: it takes it back', async () => {
@@ -274,7 +276,7 @@ describe('signals that are taken back', () => {
     assert.equal(recallForRetraction([mended], key, 2_000), 'mended');
     assert.deepEqual(counting([copy, taken]), []);
     assert.deepEqual(recallForRetraction([copy, taken], key, 3_000), taken);
-    assert.deepEqual(recallForRetraction([copy], key, 2_000), { upToMs: 1_000 });
+    assert.deepEqual(recallForRetraction([copy], key, 2_000), { upToMs: 1_000, counts: copy });
   });
 
   it('uses no new key: with as many keys as there may be, what was given can still be taken back', async () => {
