@@ -27,6 +27,15 @@ class Block {
   shift(from: number, to: number): void {
     for (const array of [this.keys, this.words, this.letters, this.lengths]) array.copyWithin(to, from, this.count);
   }
+
+  /** Adds the entries of another; both together must fit. */
+  append({ keys, words, letters, lengths, count }: Block): void {
+    this.keys.set(keys.subarray(0, count), this.count);
+    this.words.set(words.subarray(0, count), this.count);
+    this.letters.set(letters.subarray(0, count), this.count);
+    this.lengths.set(lengths.subarray(0, count), this.count);
+    this.count += count;
+  }
 }
 
 /** A cheap test before a word is compared letter by letter. */
@@ -126,6 +135,21 @@ export class Vocabulary {
     block.count--;
     this.total--;
     if (block.count === 0 && this.blocks.length > 1) this.blocks.splice(index, 1);
+    else this.join(index > 0 && this.areFew(index - 1) ? index - 1 : index);
+  }
+
+  /** Whether a block and the next one fit into half a block. */
+  private areFew(index: number): boolean {
+    const [left, right] = [this.blocks[index]!, this.blocks[index + 1]];
+    return right !== undefined && left.count + right.count <= BLOCK_LIMIT / 2;
+  }
+
+  /** Two neighbours that fit into half a block become one. */
+  private join(index: number): void {
+    if (!this.areFew(index)) return;
+    const [left, right] = [this.blocks[index]!, this.blocks[index + 1]!];
+    left.append(right);
+    this.blocks.splice(index + 1, 1);
   }
 
   /**
