@@ -6,7 +6,7 @@
 import { durationPattern, parseDurationSeconds } from '../../../shared/config/duration.ts';
 import { readConfigFile, YamlFile, type YamlValue } from '../../../shared/config/yaml-file.ts';
 import { describeSchema, hashOf } from '../compatible/compatible.ts';
-import { isWord, languages } from '../state/text/analysis/analysis.ts';
+import { Analysis, analysisOf, isWord, languages } from '../state/text/analysis/analysis.ts';
 import { parseCurations } from './parse-curations.ts';
 import { parseProfiles } from './parse-profiles.ts';
 import { parseSynonyms } from './parse-synonyms.ts';
@@ -53,7 +53,8 @@ export function parseSchema(text: string, file: string): Schema {
   }
   const bm25 = parseBm25(yaml, textPart?.get('bm25'));
 
-  const synonyms = parseSynonyms(yaml, textPart?.get('synonyms'));
+  const analysis = new Analysis(textFields.map(analysisOf));
+  const synonyms = parseSynonyms(yaml, textPart?.get('synonyms'), analysis.languages);
 
   const embeddingKeys = top.get('embedding');
   const dimensionsPlace =

@@ -21,6 +21,16 @@ describe('synonyms in the schema', () => {
     assert.deepEqual(parseSchema(withSynonyms('[{ words: [a, b] }]').replace(/ {2}synonyms.*/, ''), 'x').synonyms, []);
   });
 
+  it('are counted by what they look for, in the language of each field', () => {
+    const rules = `[{ words: [car, ${numbered('x')}] }, { words: [cars, ${numbered('X')}] }]`;
+    assert.equal(parseSchema(withSynonyms(rules), 'x').synonyms?.length, 2);
+    const two = withSynonyms(`[{ words: [car, ${numbered('x')}] }, { words: [cars, ${numbered('y')}] }]`);
+    const unstemmed = two.replace('title: {}', 'title: { language: none }');
+    assert.equal(parseSchema(unstemmed, 'x').synonyms?.length, 2);
+    const both = two.replace('title: {}', 'title: { language: none }, body: {}');
+    assert.throws(() => parseSchema(both, 'x'), /gives "cars" 40 synonyms/);
+  });
+
   const refused: [name: string, rules: string, message: RegExp][] = [
     ['a mapping', '{ film: movie }', /text\.synonyms \(line 5\): must be a list of 1 to 1000 elements, not a mapping/],
     ['no rule', '[]', /text\.synonyms \(line 5\): must be a list of 1 to 1000 elements, not 0 of them/],
@@ -74,6 +84,11 @@ describe('synonyms in the schema', () => {
       'forty synonyms',
       `[{ words: [a, ${numbered('x')}] }, { words: [a, ${numbered('y')}] }]`,
       /text\.synonyms\[1\] \(line 5\): gives "a" 40 synonyms; at most 32 are accepted/,
+    ],
+    [
+      'forty synonyms of one word in two spellings',
+      `[{ words: [car, ${numbered('x')}] }, { words: [Cars, ${numbered('y')}] }]`,
+      /text\.synonyms\[1\] \(line 5\): gives "Cars" 40 synonyms; at most 32 are accepted/,
     ],
   ];
   for (const [name, rules, message] of refused) {

@@ -15,7 +15,7 @@ import { keyOf, readingOf, type Word } from './readings.ts';
 
 export { foldCase } from './fold.ts';
 export { Groups } from './groups.ts';
-export { type LanguageName, languages } from './languages.ts';
+export { type Language, type LanguageName, languages } from './languages.ts';
 export { hasMarkup, removingMarkup, withoutMarkup } from './markup.ts';
 export { isHidden, keyOf, type Reading, readingOf, TERM_LIMIT_CHARACTERS, type Word } from './readings.ts';
 
