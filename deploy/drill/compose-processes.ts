@@ -35,10 +35,8 @@ interface Service {
   readonly State: string;
 }
 
-interface Project {
-  readonly services: Readonly<Record<string, { readonly command?: readonly string[] | null }>>;
-  readonly volumes?: Readonly<Record<string, { readonly name: string }>>;
-}
+/** Services that run once, or on request. */
+const others = new Set(['secrets', 'operator']);
 
 export class ComposeProcesses implements Processes {
   private readonly options: ComposeOptions;
@@ -65,9 +63,7 @@ export class ComposeProcesses implements Processes {
     this.deadlines.delete(process);
     const service = (await this.services()).find((each) => each.Service === process);
     if (service?.State === 'running') return;
-    // Without a container: it was removed, and not made again.
-    if (service === undefined) await this.compose('up', '--detach', '--no-deps', process);
-    else await this.compose(service.State === 'paused' ? 'unpause' : 'start', process);
+    await this.compose(service?.State === 'paused' ? 'unpause' : 'start', process);
   }
 
   async restart(process: string): Promise<void> {
@@ -75,7 +71,10 @@ export class ComposeProcesses implements Processes {
   }
 
   async wipeNats(): Promise<void> {
-    const volume = (await this.project()).volumes?.nats?.name;
+    const { volumes } = JSON.parse(await this.compose('config', '--format', 'json')) as {
+      readonly volumes: Readonly<Record<string, { readonly name: string }>>;
+    };
+    const volume = volumes.nats?.name;
     if (volume === undefined) throw new CommandError('the project has no volume "nats"');
     await this.compose('rm', '--stop', '--force', 'nats');
     await this.options.docker('volume', 'rm', volume);
@@ -85,11 +84,7 @@ export class ComposeProcesses implements Processes {
   async startAll(): Promise<void> {
     for (const timer of this.deadlines.values()) timer.cancel();
     this.deadlines.clear();
-    const known = await this.project();
-    const isOfCluster = (name: string): boolean =>
-      name === 'router' || name === 'nats' || known.services[name]?.command?.[0] === 'region';
-    // Not what an operator has stopped beside the cluster, such as the monitoring.
-    const services = (await this.services()).filter(({ Service }) => isOfCluster(Service));
+    const services = (await this.services()).filter(({ Service }) => !others.has(Service));
     const named = (states: readonly string[]): string[] =>
       services.filter(({ State }) => states.includes(State)).map(({ Service }) => Service);
     const [paused, away] = [named(['paused']), named(['exited', 'created', 'dead'])];
@@ -111,10 +106,6 @@ export class ComposeProcesses implements Processes {
 
   private compose(...args: readonly string[]): Promise<string> {
     return this.options.docker('compose', ...args);
-  }
-
-  private async project(): Promise<Project> {
-    return JSON.parse(await this.compose('config', '--format', 'json'));
   }
 
   /** Containers that exist, running or not. */

@@ -5,7 +5,6 @@
 
 import { parseArgs } from 'node:util';
 import { type api, TidalClient, TidalProblem, TidalUnanswered } from '../../shared/client/client.ts';
-import { baseUrlOf, isKey, keyRule, urlRule } from '../../shared/client/given.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
@@ -30,7 +29,6 @@ If the cluster has keys, TIDAL_API_KEY is one with the scopes read, write and ad
 
 interface Settings {
   readonly url: string;
-  readonly key: string | undefined;
   readonly limit: number;
   readonly signals: number;
   readonly seed: number;
@@ -60,12 +58,10 @@ function settingsOf(args: readonly string[]): Settings | undefined {
     if (!/^\d{1,9}$/.test(given)) throw new ConfigError(`demo: --${name} must be a whole number, not "${given}"`);
     return Number(given);
   };
-  const url = baseUrlOf(values.url ?? 'http://127.0.0.1:9500');
-  if (url === undefined) throw new ConfigError(`demo: --url must be ${urlRule}`);
-  const key = process.env.TIDAL_API_KEY || undefined;
-  if (key !== undefined && !isKey(key)) throw new ConfigError(`demo: TIDAL_API_KEY must be ${keyRule}`);
+  const url = values.url ?? 'http://127.0.0.1:9500';
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new ConfigError(`demo: --url is no URL: "${url}"`);
   return {
-    ...{ url, key },
+    url: url.replace(/\/+$/, ''),
     limit: count('limit', Number.MAX_SAFE_INTEGER),
     signals: count('signals', 60_000),
     seed: count('seed', 1),
@@ -107,8 +103,9 @@ function rankedTable({ items, region, lag_events }: Pick<api.FeedAnswer, 'items'
   return `${table(heads, rows)}\n(answered by ${region}, ${lag_events ?? 'unknown'} events behind)`;
 }
 
-async function run({ url, key, limit, signals, seed, feeds }: Settings): Promise<void> {
-  const tidal = new TidalClient({ urls: [url], key });
+async function run({ url, limit, signals, seed, feeds }: Settings): Promise<void> {
+  const key = process.env.TIDAL_API_KEY;
+  const tidal = new TidalClient({ urls: [url], key: key === '' ? undefined : key });
   await tidal.health();
   const films = readFilms()
     .slice(0, limit)

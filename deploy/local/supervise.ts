@@ -60,33 +60,23 @@ export class Child {
   }
 
   get state(): ProcessState {
-    const { held } = this;
-    // Also one that was not running: it is started when it is released.
-    if (held?.how === 'pause') return 'paused';
-    if (this.child === undefined) return held === undefined ? 'starting' : 'stopped';
-    if (held !== undefined) return 'stopping';
+    if (this.child === undefined) return this.held === undefined ? 'starting' : 'stopped';
+    if (this.held !== undefined) return this.held.how === 'pause' ? 'paused' : 'stopping';
     return this.listens ? 'running' : 'starting';
   }
 
-  /** Of the process that runs or is paused; it leads a process group. */
-  get pid(): number | undefined {
-    return this.child?.pid;
-  }
-
-  /** It does not run until `release`. The same hold again changes nothing, another one takes the place of the first. */
+  /** It does not run until `release`. A second hold changes nothing. */
   hold(how: Hold): void {
-    if (this.held?.how === how) return;
-    this.release();
+    if (this.held !== undefined) return;
     const { clock, stopLimitMs, onEvent } = this.options;
-    const held = { how, released: new AbortController() };
-    this.held = held;
+    this.held = { how, released: new AbortController() };
     onEvent(`${how === 'pause' ? 'paused' : how === 'kill' ? 'killed' : 'stopped'} for a drill`);
     const { child } = this;
     if (how !== 'stop') this.signal(how === 'kill' ? 'SIGKILL' : 'SIGSTOP');
     else if (child !== undefined) {
       child.kill('SIGTERM');
       clock.after(stopLimitMs, () => {
-        if (this.child === child && this.held === held) this.signal('SIGKILL');
+        if (this.child === child && this.held !== undefined) this.signal('SIGKILL');
       });
     }
   }

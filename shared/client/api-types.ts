@@ -172,27 +172,6 @@ export interface FeedAnswer {
   readonly relaxed: readonly string[];
   /** Parameters without effect. */
   readonly notes: readonly string[];
-  /** By field that was asked for: its values with the number of items that have them, the most frequent first. */
-  readonly facets?: Readonly<
-    Record<
-      string,
-      readonly {
-        /** A value, or a range as it was asked for. */
-        readonly value: string | number;
-        readonly count: number;
-      }[]
-    >
-  >;
-  /** Of the fields with numbers. */
-  readonly facet_stats?: Readonly<
-    Record<
-      string,
-      {
-        readonly min: number;
-        readonly max: number;
-      }
-    >
-  >;
 }
 
 export interface SearchAnswer {
@@ -219,7 +198,7 @@ export interface SearchAnswer {
       string,
       readonly {
         /** A value, or a range as it was asked for. */
-        readonly value: string | number;
+        readonly value: string;
         readonly count: number;
       }[]
     >
@@ -265,7 +244,7 @@ export interface CombinedSearchAnswer {
       string,
       readonly {
         /** A value, or a range as it was asked for. */
-        readonly value: string | number;
+        readonly value: string;
         readonly count: number;
       }[]
     >

@@ -18,8 +18,6 @@ export const feedParameters = [
   'max_per',
   'sort',
   'fields',
-  'facets',
-  'facet_limit',
   'window',
   'entity_id',
   'seed',

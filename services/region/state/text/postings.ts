@@ -66,12 +66,15 @@ export class Postings {
 
   /** Adds the documents of the term, ascending. */
   listDocuments(term: number, documents: number[]): void {
-    for (let block = 0; block < this.blocks(term); block++) {
-      const address = this.blockAddress(term, block);
-      const start = address & PAGE_MASK;
-      const { values } = this.pageOf(address);
-      for (let at = start, end = start + this.blockCount(term, block); at < end; at++) documents.push(values[at]!);
-    }
+    for (let block = 0; block < this.blocks(term); block++) this.listBlock(term, block, documents);
+  }
+
+  /** The same of one block, at most {@link LARGEST_BLOCK}. */
+  listBlock(term: number, block: number, documents: number[]): void {
+    const address = this.blockAddress(term, block);
+    const start = address & PAGE_MASK;
+    const { values } = this.pageOf(address);
+    for (let at = start, end = start + this.blockCount(term, block); at < end; at++) documents.push(values[at]!);
   }
 
   /** Number of postings of all terms. */

@@ -32,6 +32,7 @@ interface MergedTerm {
   readonly base: number;
   readonly weight: number;
   readonly clause: number;
+  /** Whether the clause's part is the best, not a sum, with it. */
   readonly isBest: boolean;
   readonly fields: readonly number[] | undefined;
   readonly cursor: Cursor;
@@ -139,18 +140,19 @@ export class Scoring {
   }
 
   /** What a clause adds to the document's score; −1 if the document does not have it. */
-  private partOf(document: number, { terms, fields, isBest }: ExpandedClause): number {
+  private partOf(document: number, { terms, fields, summed }: ExpandedClause): number {
     const { postings } = this.index;
     let sum = 0;
     let found = false;
-    for (const { term, base, weight, only } of terms) {
+    for (let i = 0; i < terms.length; i++) {
+      const { term, base, weight, only } = terms[i]!;
       if (only !== undefined && !hasBit(only, document)) continue;
       const code = postings.find(term, document);
       const value = code < 0 ? -1 : this.value(code, document, fields);
       if (value < 0) continue;
       found = true;
       const part = base + weight * value;
-      if (!isBest) sum += part;
+      if (i < summed) sum += part;
       else if (part > sum) sum = part;
     }
     return found ? sum : -1;
@@ -219,9 +221,16 @@ export class Scoring {
   /** The list that is behind is scored alone up to the next one's document; at the same document scores are added. */
   private *merge({ clauses, minimum }: Asked, results: Results): Steps<Answer> {
     const terms: MergedTerm[] = [];
-    for (const [clause, { terms: own, fields, isBest }] of clauses.entries()) {
-      for (const { term, base, weight } of own) {
-        terms.push({ base, weight, clause, isBest, fields, cursor: new Cursor(this.index.postings, term) });
+    for (const [clause, { terms: own, fields, summed }] of clauses.entries()) {
+      for (const [at, { term, base, weight }] of own.entries()) {
+        terms.push({
+          base,
+          weight,
+          clause,
+          isBest: at >= summed,
+          fields,
+          cursor: new Cursor(this.index.postings, term),
+        });
       }
     }
     while (this.mergeSome(terms, minimum, results)) yield;

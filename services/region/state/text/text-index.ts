@@ -179,7 +179,7 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
       if (term < 0) return [];
       const weight = factor * statistics.idf(postings.documents(term));
       const terms = [{ term, weight, base: 0, form: forms.word }];
-      return [{ presence: 'optional' as const, fields: undefined, isBest: false, asked: text, terms }];
+      return [{ presence: 'optional' as const, fields: undefined, summed: 1, asked: text, terms }];
     });
     const asked = { clauses, minimum: 1, isBrowse: false, relaxed: [], isMinimumRelaxed: false };
     return { query: asked, statistics };

@@ -9,7 +9,7 @@ import type { Selection } from '../filter-index/filter-index.ts';
 import { isHidden } from './analysis/analysis.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import { marksOf, type Span } from './marks/marks.ts';
-import { type ExpandedClause, type ExpandedQuery, hasBit } from './query/query.ts';
+import { type ExpandedClause, type ExpandedQuery, type ExpandedTerm, hasBit } from './query/query.ts';
 import { AllResults, type Answer } from './results.ts';
 import type { Scoring } from './scoring.ts';
 import type { Statistics } from './statistics/statistics.ts';
@@ -129,9 +129,9 @@ export class LazyTextRanking implements TextRanking {
     own: ReadonlyMap<number, readonly string[]>,
   ): readonly TermPart[] {
     const { index, scoring } = this.options;
-    const { terms, fields, isBest, asked } = clause;
+    const { terms, fields, summed, asked } = clause;
     const names = fields?.map((field) => index.fieldNames[field]).join('|');
-    const parts = terms.flatMap(({ term, weight, base, form, only }): TermPart[] => {
+    const partsOf = ({ term, weight, base, form, only }: ExpandedTerm): TermPart[] => {
       if (only !== undefined && !hasBit(only, document)) return [];
       const words = own.get(term);
       const code = words === undefined ? -1 : index.postings.find(term, document);
@@ -149,9 +149,15 @@ export class LazyTextRanking implements TextRanking {
           ...(distance === undefined ? {} : { distance }),
         },
       ];
-    });
-    if (!isBest || parts.length < 2) return parts;
-    return [parts.reduce((best, part) => (part.part > best.part ? part : best))];
+    };
+    let best: readonly TermPart[] = terms.slice(0, summed).flatMap(partsOf);
+    let sum = best.reduce((all, { part }) => all + part, 0);
+    for (const part of terms.slice(summed).flatMap(partsOf)) {
+      if (best.length > 0 && part.part <= sum) continue;
+      best = [part];
+      sum = part.part;
+    }
+    return best;
   }
 
   /** The requested entries, if they are known already. */

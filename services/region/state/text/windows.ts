@@ -123,13 +123,12 @@ export class Windows {
     own: WindowScores,
     bits: Uint32Array,
   ): void {
-    const { terms, isBest } = clause;
-    if (terms.length < 2) {
-      this.addTerms(clause, cursors, start + WINDOW, { scores: own.scores, bits, isBest: false });
+    if (clause.terms.length < 2) {
+      this.addTerms(clause, 1, cursors, start + WINDOW, { scores: own.scores, bits });
       return;
     }
     const { scores, parts, ofGroup } = own;
-    this.addTerms(clause, cursors, start + WINDOW, { scores: parts, bits: ofGroup, isBest });
+    this.addTerms(clause, clause.summed, cursors, start + WINDOW, { scores: parts, bits: ofGroup });
     for (let word = 0; word < WINDOW_WORDS; word++) {
       const found = ofGroup[word]! | 0;
       if (found === 0) continue;
@@ -143,16 +142,22 @@ export class Windows {
     }
   }
 
-  private addTerms({ terms, fields }: ExpandedClause, cursors: readonly Cursor[], end: number, into: Into): void {
+  private addTerms(
+    { terms, fields }: ExpandedClause,
+    summed: number,
+    cursors: readonly Cursor[],
+    end: number,
+    into: Into,
+  ): void {
     const { work } = this.options;
     for (let i = 0; i < cursors.length; i++) {
       const cursor = cursors[i]!;
       const { base, weight, only } = terms[i]!;
+      const isBest = i >= summed;
       while (cursor.next < end) {
         const before = cursor.at;
-        if (only !== undefined) this.addRestricted(cursor, terms[i]!, fields, end, into);
-        else if (fields !== undefined) this.addFields(cursor, base, weight, fields, end, into);
-        else if (into.isBest) this.bestOfBlock(cursor, base, weight, end, into);
+        if (only !== undefined || fields !== undefined) this.addSome(cursor, terms[i]!, fields, end, into, isBest);
+        else if (isBest) this.bestOfBlock(cursor, base, weight, end, into);
         else this.addBlock(cursor, base, weight, end, into);
         work.postings += cursor.at - before;
         cursor.finish();
@@ -198,13 +203,14 @@ export class Windows {
     cursor.at = at;
   }
 
-  /** The same, of a term that counts in some documents only. */
-  private addRestricted(
+  /** The same, of a term that counts in some documents only, or in some fields. */
+  private addSome(
     cursor: Cursor,
     { base, weight, only }: ExpandedTerm,
     fields: readonly number[] | undefined,
     end: number,
-    { scores, bits, isBest }: Into,
+    { scores, bits }: Into,
+    isBest: boolean,
   ): void {
     const { saturation } = this.options;
     const { values, codes, blockEnd } = cursor;
@@ -212,34 +218,9 @@ export class Windows {
     for (; at < blockEnd; at++) {
       const document = values[at]!;
       if (document >= end) break;
-      if (!hasBit(only!, document)) continue;
+      if (only !== undefined && !hasBit(only, document)) continue;
       const code = codes[at]!;
       const value = fields === undefined ? saturation.at(code, document) : saturation.ofFields(code, document, fields);
-      if (value < 0) continue;
-      const place = document & WINDOW_MASK;
-      const part = base + weight * value;
-      if (!isBest) scores[place]! += part;
-      else if (part > scores[place]!) scores[place] = part;
-      bits[place >>> 5]! |= 1 << (place & 31);
-    }
-    cursor.at = at;
-  }
-
-  private addFields(
-    cursor: Cursor,
-    base: number,
-    weight: number,
-    fields: readonly number[],
-    end: number,
-    { scores, bits, isBest }: Into,
-  ): void {
-    const { saturation } = this.options;
-    const { values, codes, blockEnd } = cursor;
-    let at = cursor.at;
-    for (; at < blockEnd; at++) {
-      const document = values[at]!;
-      if (document >= end) break;
-      const value = saturation.ofFields(codes[at]!, document, fields);
       if (value < 0) continue;
       const place = document & WINDOW_MASK;
       const part = base + weight * value;
@@ -255,5 +236,4 @@ export class Windows {
 interface Into {
   readonly scores: Float64Array;
   readonly bits: Uint32Array;
-  readonly isBest: boolean;
 }

@@ -36,8 +36,6 @@ describe('feed query', () => {
         sort: undefined,
       },
       fields: undefined,
-      facets: [],
-      facetLimit: 10,
       from: firstPosition,
       atMs: undefined,
       continued: false,
@@ -211,7 +209,7 @@ describe('feed cursor', () => {
     assert.match(cursor, /^[\w-]+$/);
     assert.deepEqual(parse(`${first}&cursor=${cursor}`), {
       ...{ query, fields: undefined, from: place, atMs: 1_700_000_000_000, continued: true },
-      ...{ facets: [], facetLimit: 10, notes: [] },
+      notes: [],
     });
   });
 

@@ -20,8 +20,8 @@ export interface ExpandedClause {
   /** Ascending; undefined: all fields. */
   readonly fields: readonly number[] | undefined;
   readonly terms: readonly ExpandedTerm[];
-  /** A document gets the best part of its terms, not their sum. */
-  readonly isBest: boolean;
+  /** So many of the terms, the first ones, are one part, their sum; each other term is one. A document gets the best part. */
+  readonly summed: number;
   /** The word or phrase as it is in the query. */
   readonly asked: string;
 }

@@ -13,7 +13,7 @@ import { patternOf } from '../analysis/analysis.ts';
 import type { AskedWord, Lexicon } from '../lexicon/lexicon.ts';
 import { longestOf } from './lunr-syntax.ts';
 import type { Synonyms } from './synonyms.ts';
-import { type Matching, QUERY_LIMIT_CHARACTERS, QUERY_LIMIT_CLAUSES } from './text-query.ts';
+import { type Matching, PHRASE_VARIANTS_LIMIT, QUERY_LIMIT_CHARACTERS, QUERY_LIMIT_CLAUSES } from './text-query.ts';
 
 /** A word or a phrase of the query. */
 export interface PlainPart {
@@ -31,6 +31,8 @@ export interface PlainPart {
   readonly fields: readonly number[];
   /** What it, or words of the query that it is one of, stands for as well: words and phrases, phrases for a phrase. */
   readonly synonyms: readonly string[];
+  /** False: it would stand for more. */
+  readonly hasAllSynonyms: boolean;
 }
 
 export interface PlainQuery {
@@ -143,15 +145,19 @@ function* partsOf(
     const terms = [...new Set(words.flatMap((each) => each.terms))];
     const beginnings = words.map((each) => each.word);
     const own = { kind, text: word, terms, beginnings, isStopWord, isExcluded };
-    return { ...own, fields: isStopWord ? fields : searched, synonyms: [] };
+    return { ...own, fields: isStopWord ? fields : searched, synonyms: [], hasAllSynonyms: true };
   };
   if (isPhrase || (isExcluded && asks.length > 1)) {
     // What is one word of a text, as `-spider-man` may be, or together in it.
     const compound = isPhrase ? [] : [...new Set(asks.filter((words) => words.length > 1).map(longestOf))];
     for (const word of distinctWords(compound)) yield partOf([word]);
     const phrase = { kind: 'phrase', text: text.trim(), terms: [], beginnings: [], isStopWord: false } as const;
-    const variants = isExcluded ? [] : synonyms.variantsOf(text, fields[0]!);
-    if (asks.length > 0) yield { ...phrase, isExcluded, fields, synonyms: variants };
+    const variants = isExcluded ? [] : synonyms.variantsOf(text, fields[0]!, PHRASE_VARIANTS_LIMIT + 1);
+    const used = {
+      synonyms: variants.slice(0, PHRASE_VARIANTS_LIMIT),
+      hasAllSynonyms: variants.length <= PHRASE_VARIANTS_LIMIT,
+    };
+    if (asks.length > 0) yield { ...phrase, isExcluded, fields, ...used };
     return;
   }
   const pattern = /[^\s*]\*$/u.test(text) ? patternOf(text.slice(0, -1)) : undefined;

@@ -14,7 +14,15 @@
 import type { Steps } from '../../../../../shared/kernel/steps.ts';
 import { type CountedTerm, type CountedWord, type Form, forms, type Statistics } from '../statistics/statistics.ts';
 import type { ExpandedClause, ExpandedQuery } from './clauses.ts';
-import { type FoundPhrases, type FoundSynonyms, findPhrases, findSynonyms, hasAll } from './find-synonyms.ts';
+import {
+  type FoundSynonyms,
+  findPhrases,
+  findSynonyms,
+  hasAll,
+  matchOnce,
+  SYNONYMS_SHARE,
+  type SynonymParts,
+} from './find-synonyms.ts';
 import { parseLunr } from './lunr-syntax.ts';
 import {
   EXPANSION_LIMIT_WORDS,
@@ -25,9 +33,9 @@ import {
   TYPING_LIMIT_WORDS,
   wildcardPattern,
 } from './match-words.ts';
-import { matchPhrase, type PhraseParts } from './phrases.ts';
+import type { PhraseParts } from './phrases.ts';
 import { minimumOf, type PlainPart, parsePlain } from './plain-syntax.ts';
-import { POSTING_STEPS, SEVERAL_FIELDS_STEPS } from './query-cost.ts';
+import { POSTING_STEPS, QUERY_LIMIT_STEPS, SEVERAL_FIELDS_STEPS } from './query-cost.ts';
 import type { Synonyms } from './synonyms.ts';
 import type { Clause, Match, Presence, TextQuery } from './text-query.ts';
 
@@ -53,6 +61,9 @@ export interface ExpansionParts extends PhraseParts {
   readonly saturation: number;
 }
 
+/** Terms of the words of the query that are looked for, and in which fields. */
+type TypedTerms = ReadonlyMap<number, ReadonlySet<number>>;
+
 /** What of a word is looked for. */
 interface Wanted {
   readonly exact: boolean;
@@ -60,8 +71,7 @@ interface Wanted {
   readonly prefixes: number;
   readonly typos: boolean;
   readonly synonyms: FoundSynonyms | undefined;
-  /** Terms of the words of the query. */
-  readonly typed: ReadonlySet<number>;
+  readonly typed: TypedTerms;
 }
 
 /** Terms that stand for a word: each has a form, and is found once. */
@@ -80,6 +90,7 @@ interface Phrase {
   readonly text: string;
   /** Other phrases, one of which suffices. */
   readonly synonyms: readonly string[];
+  readonly hasAllSynonyms: boolean;
   readonly presence: Presence;
   readonly boost: number;
   readonly fields: readonly number[] | undefined;
@@ -87,11 +98,11 @@ interface Phrase {
 }
 
 export class Expansion {
-  private readonly parts: ExpansionParts;
+  private readonly parts: ExpansionParts & SynonymParts;
   private readonly relaxed: string[] = [];
 
   constructor(parts: ExpansionParts) {
-    this.parts = parts;
+    this.parts = { ...parts, synonymCost: parts.cost.partOf(SYNONYMS_SHARE), matched: new Map() };
   }
 
   /** Throws `Refusal('invalid_query')` in lunr's syntax. */
@@ -100,8 +111,9 @@ export class Expansion {
   }
 
   private *plain({ text, matching = 'most' }: TextQuery): Steps<ExpandedQuery> {
-    const { index, statistics, cost } = this.parts;
+    const { index, statistics, cost, synonymCost } = this.parts;
     const { fieldNames, lexicon } = index;
+    const isFirst = statistics.averages === undefined;
     const plain = parsePlain(text, { fieldNames, lexicon, synonyms: this.parts.synonyms });
     const { parts: all, isTyping, isEmpty, relaxed } = plain;
     this.relaxed.push(...relaxed);
@@ -110,33 +122,37 @@ export class Expansion {
     const hasOther = all.some(({ isExcluded, isStopWord }) => !isExcluded && !isStopWord);
     const isLeftOut = ({ isExcluded, isStopWord }: PlainPart): boolean => isStopWord && !isExcluded && hasOther;
     const parts = all.filter((part) => !isLeftOut(part) || part === last);
-    const typed = new Set(
-      parts.flatMap(({ kind, isExcluded, terms }) =>
-        kind === 'word' && !isExcluded ? terms.map((term) => lexicon.terms.find(term)) : [],
-      ),
-    );
+    const costs = parts.map((part) => [part, this.costOfOwn(part)] as const);
+    const dropped = isFirst ? this.tooExpensive(costs) : new Set<PlainPart>();
+    // What was typed is paid for before what stands for it: the words, then the phrases, from the same rest on every page.
+    const words = costs.filter(([part]) => part.kind === 'word' && !isLeftOut(part));
+    const share = words.reduce((sum, [, steps]) => sum + steps, 0) / QUERY_LIMIT_STEPS;
+    const rest = { ...this.parts, cost: cost.partOf(1 - Math.min(WORDS_SHARE, share)) };
+    for (const { kind, text, fields } of parts) if (kind === 'phrase') yield* matchOnce(text, fields, rest);
+    if (isFirst) for (const [part, steps] of words) if (!dropped.has(part)) cost.spend(steps);
+    const typed = this.typedIn(parts.filter((part) => !isLeftOut(part) && !dropped.has(part)));
     const clauses: ExpandedClause[] = [];
-    let dropped: ReadonlySet<PlainPart> | undefined;
     let typos = 0;
     let counted = 0;
     for (const part of parts) {
       const known = statistics.next();
       const fields = this.fieldsOf(part.fields);
       let word = known;
-      if (known === undefined) dropped ??= this.tooExpensive(parts);
-      const isWord = part.kind !== 'phrase' && !isLeftOut(part) && known?.leftOut !== 'all' && !dropped?.has(part);
+      const isWord = part.kind !== 'phrase' && !isLeftOut(part) && known?.leftOut !== 'all' && !dropped.has(part);
       const synonyms = isWord ? yield* findSynonyms(part.synonyms, part.fields, this.parts) : undefined;
       if (word === undefined && part.kind !== 'phrase') {
         const typo =
           part.kind === 'word' && !part.isExcluded && !part.isStopWord && isSpelling(part.text) && typos < TYPO_WORDS;
         if (typo) typos++;
         const prefixes = prefixesOf(part, part === last);
-        const found = dropped?.has(part)
+        const found = dropped.has(part)
           ? ({ terms: [], leftOut: 'all' } as const)
           : yield* this.find(part, { exact: !isLeftOut(part), prefixes, typos: typo, synonyms, typed });
         word = statistics.record(found);
       }
-      for (const { term } of known?.terms ?? []) cost.spend(this.costOf(term, fields));
+      for (const { term, form } of known?.terms ?? []) {
+        (form.match === 'synonym' ? synonymCost : cost).spend(this.costOf(term, fields));
+      }
       if (word?.leftOut === 'all') {
         this.relaxed.push(`words:${part.text}`);
         continue;
@@ -145,8 +161,8 @@ export class Expansion {
       if (isCounted) counted++;
       const presence = presenceOf(part, matching, isCounted);
       if (part.kind === 'phrase') {
-        const { text, synonyms } = part;
-        const phrase = { text, synonyms, presence, boost: 1, fields, form: forms.phrase };
+        const { text, synonyms, hasAllSynonyms } = part;
+        const phrase = { text, synonyms, hasAllSynonyms, presence, boost: 1, fields, form: forms.phrase };
         clauses.push(yield* this.phrase(phrase, word));
         continue;
       }
@@ -154,36 +170,50 @@ export class Expansion {
       if (word!.leftOut === 'typos') this.relaxed.push(`expansions:${part.text}~`);
       if (synonyms !== undefined && !hasAll(word!, synonyms)) this.relaxed.push(`synonyms:${part.text}`);
       const terms = this.weighted(word!, synonyms?.phrases);
-      clauses.push({ presence, fields, terms, isBest: true, asked: part.text });
+      clauses.push({ presence, fields, terms, summed: 0, asked: part.text });
     }
     const isBrowse = parts.every(({ isExcluded }) => isExcluded) && (isEmpty || parts.length > 0);
     const minimum = isBrowse ? 0 : statistics.isRelaxed ? 1 : minimumOf(matching, counted);
-    const isMinimumRelaxed = matching === 'most' && statistics.averages === undefined;
+    const isMinimumRelaxed = matching === 'most' && isFirst;
     if (statistics.isRelaxed) this.relaxed.unshift('matching=most');
     return { clauses, minimum, isBrowse, relaxed: this.relaxed, isMinimumRelaxed };
   }
 
   /** The words to leave out for the query to be affordable: those of the most documents. */
-  private tooExpensive(parts: readonly PlainPart[]): ReadonlySet<PlainPart> {
-    const { cost, index } = this.parts;
-    const costs = parts.map((part) => {
-      const fields = this.fieldsOf(part.fields);
-      const terms = part.terms.map((term) => index.lexicon.terms.find(term));
-      return [part, terms.reduce((sum, term) => sum + this.costOf(term, fields), 0)] as const;
-    });
+  private tooExpensive(costs: readonly (readonly [PlainPart, number])[]): ReadonlySet<PlainPart> {
+    const { cost } = this.parts;
     let sum = costs.reduce((all, [, steps]) => all + steps, 0);
     const dropped = new Set<PlainPart>();
     for (const [part, steps] of costs.toSorted(([, a], [, b]) => b - a)) {
-      if (cost.allows(sum, WORDS_SHARE) || dropped.size === parts.length - 1) break;
+      if (cost.allows(sum, WORDS_SHARE) || dropped.size === costs.length - 1) break;
       dropped.add(part);
       sum -= steps;
     }
     return dropped;
   }
 
+  /** Steps of reading the postings of its own terms. */
+  private costOfOwn({ terms, fields }: PlainPart): number {
+    const { lexicon } = this.parts.index;
+    const own = new Set(terms.map((term) => lexicon.terms.find(term)));
+    return [...own].reduce((sum, term) => sum + this.costOf(term, this.fieldsOf(fields)), 0);
+  }
+
+  private typedIn(parts: readonly PlainPart[]): TypedTerms {
+    const typed = new Map<number, Set<number>>();
+    for (const { kind, isExcluded, terms, fields } of parts) {
+      if (kind !== 'word' || isExcluded) continue;
+      for (const name of terms) {
+        const term = this.parts.index.lexicon.terms.find(name);
+        typed.set(term, new Set([...(typed.get(term) ?? []), ...fields]));
+      }
+    }
+    return typed;
+  }
+
   /** The terms that a word stands for. */
   private *find(part: PlainPart, { exact, prefixes, typos, synonyms, typed }: Wanted): Steps<CountedWord> {
-    const { index, cost } = this.parts;
+    const { index } = this.parts;
     const { postings, lexicon } = index;
     const { text } = part;
     const fields = this.fieldsOf(part.fields);
@@ -192,7 +222,6 @@ export class Expansion {
     for (const name of exact && part.kind === 'word' ? part.terms : []) {
       const term = lexicon.terms.find(name);
       if (term < 0 || found.forms.has(term)) continue;
-      cost.spend(this.costOf(term, fields));
       found.forms.set(term, forms.exact);
       found.documents += postings.documents(term);
     }
@@ -211,8 +240,9 @@ export class Expansion {
     const together = Math.min(index.size, found.documents);
     const terms: CountedTerm[] = [];
     for (const [term, form] of found.forms) {
-      // What the query asks for itself counts once, there.
-      const factor = form.match === 'synonym' && typed.has(term) ? 0 : 1;
+      // What the query asks for itself, in all of the fields, counts once, there.
+      const isTyped = part.fields.every((field) => typed.get(term)?.has(field) === true);
+      const factor = form.match === 'synonym' && isTyped ? 0 : 1;
       terms.push({ term, documents: form === forms.exact ? exactly : together, factor, form });
     }
     return { terms, leftOut: found.leftOut };
@@ -224,11 +254,11 @@ export class Expansion {
     fields: readonly number[] | undefined,
     found: Found,
   ): void {
-    const { index, cost } = this.parts;
+    const { index, synonymCost } = this.parts;
     for (const term of [...terms, ...phrases.keys()]) {
       const steps = this.costOf(term, fields);
-      if (found.forms.has(term) || !cost.allows(steps, FORMS_SHARE)) continue;
-      cost.spend(steps);
+      if (found.forms.has(term) || !synonymCost.allows(steps)) continue;
+      synonymCost.spend(steps);
       found.forms.set(term, terms.has(term) ? forms.synonym : forms.synonymPhrase);
       if (terms.has(term)) found.documents += index.postings.documents(term);
     }
@@ -268,30 +298,40 @@ export class Expansion {
 
   /** `known`: its terms, if they are an earlier page's. */
   private *phrase(
-    { text, synonyms, presence, boost, fields, form }: Phrase,
+    { text, synonyms, hasAllSynonyms, presence, boost, fields, form }: Phrase,
     known?: CountedWord,
   ): Steps<ExpandedClause> {
-    const { index, cost, statistics } = this.parts;
+    const { index, cost, synonymCost, statistics } = this.parts;
     const { postings } = index;
     const all = fields ?? [...index.fieldNames.keys()];
-    const { terms, documents, isComplete } = yield* matchPhrase(text, all, this.parts);
+    const { terms, documents, isComplete } = yield* matchOnce(text, all, this.parts);
     const others = yield* findPhrases(synonyms, all, this.parts);
     const counted: CountedTerm[] = [];
     let isAffordable = true;
-    for (const [term, own] of [...terms.map((term) => [term, form] as const), ...keysAs(others, forms.synonymPhrase)]) {
+    for (const term of terms) {
       const steps = this.costOf(term, fields);
       isAffordable &&= counted.length === 0 || cost.allows(steps, FORMS_SHARE);
       if (!isAffordable) break;
       cost.spend(steps);
-      // A synonym counts no more than the rarest word of the phrase that was asked for.
-      const least = own === form || terms.length === 0 ? 0 : postings.documents(terms[0]!);
-      counted.push({ term, documents: Math.max(least, postings.documents(term)), factor: boost, form: own });
+      counted.push({ term, documents: postings.documents(term), factor: boost, form });
     }
-    if (!isComplete || !isAffordable) this.relaxed.push(`phrase:"${text}"`);
-    else if (!others.isComplete) this.relaxed.push(`synonyms:"${text}"`);
+    // A synonym counts no more than the rarest word of the phrase that was asked for.
+    const least = terms.length === 0 ? 0 : postings.documents(terms[0]!);
+    let isUsed = hasAllSynonyms;
+    for (const term of others.phrases.keys()) {
+      const steps = this.costOf(term, fields);
+      isUsed &&= synonymCost.allows(steps);
+      if (!synonymCost.allows(steps)) continue;
+      synonymCost.spend(steps);
+      const documents = Math.max(least, postings.documents(term));
+      counted.push({ term, documents, factor: boost, form: forms.synonymPhrase });
+    }
     const word = known ?? statistics.record({ terms: counted, leftOut: 'nothing' });
+    if (!isComplete || !isAffordable) this.relaxed.push(`phrase:"${text}"`);
+    else if (!isUsed || !hasAll(word, others)) this.relaxed.push(`synonyms:"${text}"`);
     const weighted = this.weighted(word, others.phrases, documents);
-    return { presence, fields, terms: weighted, isBest: synonyms.length > 0, asked: text };
+    const summed = weighted.filter((each) => each.form !== forms.synonymPhrase).length;
+    return { presence, fields, terms: weighted, summed, asked: text };
   }
 
   private *lunr(text: string): Steps<ExpandedQuery> {
@@ -310,7 +350,7 @@ export class Expansion {
     const known = statistics.next();
     if (match.kind === 'phrase') {
       return yield* this.phrase(
-        { text: match.text, synonyms: [], presence, boost, fields, form: forms.phraseWord },
+        { text: match.text, synonyms: [], hasAllSynonyms: true, presence, boost, fields, form: forms.phraseWord },
         known,
       );
     }
@@ -318,7 +358,8 @@ export class Expansion {
     const word = known ?? statistics.record(yield* this.findLunr(match, boost, fields));
     if (known !== undefined) for (const { term } of known.terms) this.parts.cost.spend(this.costOf(term, fields));
     if (word.leftOut !== 'nothing') this.relaxed.push(`expansions:${asked}`);
-    return { presence, fields, terms: this.weighted(word), isBest: false, asked };
+    const terms = this.weighted(word);
+    return { presence, fields, terms, summed: terms.length, asked };
   }
 
   private *findLunr(
@@ -374,10 +415,6 @@ export class Expansion {
     const documents = index.postings.documents(term);
     return documents * POSTING_STEPS + (fields === undefined ? index.several(term) : documents) * SEVERAL_FIELDS_STEPS;
   }
-}
-
-function keysAs({ phrases }: FoundPhrases, form: Form): (readonly [number, Form])[] {
-  return [...phrases.keys()].map((term) => [term, form]);
 }
 
 function prefixesOf({ kind }: PlainPart, isLast: boolean): number {

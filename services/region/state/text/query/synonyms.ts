@@ -14,8 +14,15 @@ export interface Synonymous {
   readonly texts: readonly string[];
 }
 
-/** Phrases that a phrase of a query stands for besides itself. */
-const PHRASE_VARIANTS_LIMIT = 32;
+/** A text of a rule. */
+interface RuleText {
+  readonly text: string;
+  /** Its words, as those of a query are compared with them, and how many these are. */
+  readonly key: string;
+  readonly count: number;
+  /** All that it asks for, which may be more: `spider-man` is `spiderman` as well. */
+  readonly asked: string;
+}
 
 export class Synonyms {
   private readonly lexicon: Pick<Lexicon, 'asksOf' | 'analysis'>;
@@ -31,19 +38,33 @@ export class Synonyms {
   }
 
   private textsIn(field: number, rules: readonly SynonymRule[]): ReadonlyMap<string, ReadonlySet<string>> {
-    const byWords = new Map<string, Set<string>>();
-    for (const { words, find } of rules) {
-      for (const text of words) {
-        const own = this.wordsOf(text, field);
-        if (own.length === 0) continue;
-        const key = own.join(' ');
-        const others = (find ?? words).filter((other) => this.wordsOf(other, field).join(' ') !== key);
-        if (others.length === 0) continue;
-        byWords.set(key, new Set([...(byWords.get(key) ?? []), ...others]));
-        this.longest = Math.max(this.longest, own.length);
+    // By the words it is for, and by all that is looked for, so that of several spellings one is.
+    const byWords = new Map<string, Map<string, string>>();
+    const known = new Map<string, RuleText>();
+    const read = (text: string): RuleText => {
+      const own = known.get(text) ?? this.read(text, field);
+      known.set(text, own);
+      return own;
+    };
+    for (const { words, find = words } of rules) {
+      const others = find.map(read);
+      for (const { key, count } of words.map(read)) {
+        const texts = byWords.get(key) ?? new Map<string, string>();
+        for (const other of others) {
+          if (other.key !== key && !texts.has(other.asked)) texts.set(other.asked, other.text);
+        }
+        if (count === 0 || texts.size === 0) continue;
+        byWords.set(key, texts);
+        this.longest = Math.max(this.longest, count);
       }
     }
-    return byWords;
+    return new Map([...byWords].map(([key, texts]) => [key, new Set(texts.values())]));
+  }
+
+  private read(text: string, field: number): RuleText {
+    const asks = this.lexicon.asksOf(text, [field]).map((words) => words.map(({ terms }) => terms[0]!));
+    const key = asks.map(([best]) => best!).join(' ');
+    return { text, key, count: asks.length, asked: JSON.stringify(asks) };
   }
 
   get isEmpty(): boolean {
@@ -63,8 +84,8 @@ export class Synonyms {
     return found;
   }
 
-  /** The phrases that a phrase also stands for: in each, one of its words or some in a row are replaced. */
-  variantsOf(phrase: string, field: number): readonly string[] {
+  /** The phrases that a phrase also stands for, at most so many: in each, one of its words or some in a row are replaced. */
+  variantsOf(phrase: string, field: number, limit: number): readonly string[] {
     if (this.longest === 0) return [];
     const pieces = phrase.split(/\s+/u).filter((piece) => piece !== '');
     const words: string[] = [];
@@ -82,9 +103,12 @@ export class Synonyms {
     for (const { from, to, texts } of this.among(words, field)) {
       const [start, end] = [starts.get(from), ends.get(to)];
       if (start === undefined || end === undefined) continue;
-      for (const text of texts) variants.add([...pieces.slice(0, start), text, ...pieces.slice(end)].join(' '));
+      for (const text of texts) {
+        variants.add([...pieces.slice(0, start), text, ...pieces.slice(end)].join(' '));
+        if (variants.size === limit) return [...variants];
+      }
     }
-    return [...variants].slice(0, PHRASE_VARIANTS_LIMIT);
+    return [...variants];
   }
 
   private wordsOf(text: string, field: number): string[] {

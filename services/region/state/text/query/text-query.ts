@@ -20,6 +20,8 @@ export interface TextQuery {
 export const QUERY_LIMIT_CHARACTERS = 1_000;
 /** More words are refused in lunr's syntax; of plain text the first words are used. */
 export const QUERY_LIMIT_CLAUSES = 32;
+/** Phrases that a phrase of a plain text stands for besides itself. */
+export const PHRASE_VARIANTS_LIMIT = 32;
 /** Wildcards and fuzzy words scan the vocabulary, which is expensive. */
 export const QUERY_LIMIT_EXPANSIONS = 8;
 export const EDIT_DISTANCE_LIMIT = 2;
