@@ -35,8 +35,10 @@ interface Service {
   readonly State: string;
 }
 
-/** Services that run once, or on request. */
-const others = new Set(['secrets', 'operator']);
+interface Project {
+  readonly services: Readonly<Record<string, { readonly command?: readonly string[] | null }>>;
+  readonly volumes?: Readonly<Record<string, { readonly name: string }>>;
+}
 
 export class ComposeProcesses implements Processes {
   private readonly options: ComposeOptions;
@@ -63,7 +65,9 @@ export class ComposeProcesses implements Processes {
     this.deadlines.delete(process);
     const service = (await this.services()).find((each) => each.Service === process);
     if (service?.State === 'running') return;
-    await this.compose(service?.State === 'paused' ? 'unpause' : 'start', process);
+    // Without a container: it was removed, and not made again.
+    if (service === undefined) await this.compose('up', '--detach', '--no-deps', process);
+    else await this.compose(service.State === 'paused' ? 'unpause' : 'start', process);
   }
 
   async restart(process: string): Promise<void> {
@@ -71,10 +75,7 @@ export class ComposeProcesses implements Processes {
   }
 
   async wipeNats(): Promise<void> {
-    const { volumes } = JSON.parse(await this.compose('config', '--format', 'json')) as {
-      readonly volumes: Readonly<Record<string, { readonly name: string }>>;
-    };
-    const volume = volumes.nats?.name;
+    const volume = (await this.project()).volumes?.nats?.name;
     if (volume === undefined) throw new CommandError('the project has no volume "nats"');
     await this.compose('rm', '--stop', '--force', 'nats');
     await this.options.docker('volume', 'rm', volume);
@@ -84,7 +85,11 @@ export class ComposeProcesses implements Processes {
   async startAll(): Promise<void> {
     for (const timer of this.deadlines.values()) timer.cancel();
     this.deadlines.clear();
-    const services = (await this.services()).filter(({ Service }) => !others.has(Service));
+    const known = await this.project();
+    const isOfCluster = (name: string): boolean =>
+      name === 'router' || name === 'nats' || known.services[name]?.command?.[0] === 'region';
+    // Not what an operator has stopped beside the cluster, such as the monitoring.
+    const services = (await this.services()).filter(({ Service }) => isOfCluster(Service));
     const named = (states: readonly string[]): string[] =>
       services.filter(({ State }) => states.includes(State)).map(({ Service }) => Service);
     const [paused, away] = [named(['paused']), named(['exited', 'created', 'dead'])];
@@ -106,6 +111,10 @@ export class ComposeProcesses implements Processes {
 
   private compose(...args: readonly string[]): Promise<string> {
     return this.options.docker('compose', ...args);
+  }
+
+  private async project(): Promise<Project> {
+    return JSON.parse(await this.compose('config', '--format', 'json'));
   }
 
   /** Containers that exist, running or not. */

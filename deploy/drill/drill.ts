@@ -3,6 +3,12 @@
  * `parse-drill.ts` reads it, `run-drill.ts` runs it; docs/drills.md explains it.
  */
 
+/**
+ * A request of the load is given up after this long: above the limits of a router, which holds a write for 10 s and waits 10 s for
+ * the leader's answer.
+ */
+export const REQUEST_LIMIT_MS = 25_000;
+
 /** What is measured of a cluster and of the load, by the name it has in files and reports; with its unit. */
 export const measures = {
   lag_events: 'events that the region furthest behind lacks of the leader',

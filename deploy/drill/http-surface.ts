@@ -1,11 +1,11 @@
-/** A cluster through a router's HTTP surface, for drills. */
+/** A cluster through the HTTP surface of its routers, for drills. */
 import type { ClusterHealth, ClusterStatus, VerifyAnswer } from '../../services/router/cluster/cluster.ts';
+import { messageOf } from '../../shared/errors/errors.ts';
 import { CommandError } from '../backup/command.ts';
-import { type Router, reasonOf, sentenceOf } from '../tidal/cluster/request.ts';
-import type { Answered, SignalWrite, Surface } from './surface.ts';
+import { NoAnswer, parsedBody, type Routers, sentenceOf } from '../tidal/cluster/request.ts';
+import { REQUEST_LIMIT_MS } from './drill.ts';
+import type { Answered, Removal, SignalWrite, Surface } from './surface.ts';
 
-/** Above the limits of a router, which holds a write for 10 s and waits 10 s for the leader's answer. */
-const REQUEST_LIMIT_MS = 25_000;
 const PUT_LIMIT = 5_000;
 const REMOVALS_AT_ONCE = 16;
 
@@ -17,38 +17,36 @@ interface ShownItems {
   readonly remaining: readonly number[];
 }
 
-type Body = Readonly<Record<string, unknown>>;
-
 export class HttpSurface implements Surface {
-  private readonly router: Router;
+  private readonly routers: Routers;
   private held = false;
 
-  constructor(router: Router) {
-    this.router = router;
+  constructor(routers: Routers) {
+    this.routers = routers;
   }
 
   status(): Promise<ClusterStatus> {
-    return this.router.get('/cluster/status');
+    return this.routers.get('/cluster/status');
   }
 
   health(): Promise<ClusterHealth> {
-    return this.router.get('/health');
+    return this.routers.get('/health');
   }
 
   verify(): Promise<VerifyAnswer> {
-    return this.router.post('/cluster/verify', {});
+    return this.routers.post('/cluster/verify', {});
   }
 
   async partition(region: string, healAfterMs: number): Promise<void> {
-    await this.router.post('/cluster/partition', { region, heal_after: healAfterMs / 1_000 });
+    await this.routers.post('/cluster/partition', { region, heal_after: healAfterMs / 1_000 });
   }
 
   async heal(region: string, wait: boolean): Promise<void> {
-    await this.router.post('/cluster/heal', { region, wait });
+    await this.routers.post('/cluster/heal', { region, wait });
   }
 
   async promote(region: string, force: boolean): Promise<void> {
-    await this.router.post('/cluster/promote', { region, force });
+    await this.routers.post('/cluster/promote', { region, force });
   }
 
   write({ entity, signal, milliweight, key }: SignalWrite): Promise<Answered> {
@@ -71,19 +69,31 @@ export class HttpSurface implements Surface {
     }
   }
 
-  async removeItems(entities: readonly number[]): Promise<void> {
+  async removeItems(entities: readonly number[]): Promise<Removal> {
     const left = [...entities];
+    const failed: number[] = [];
+    let why = '';
+    // Each ends at its first failure: a router that is away is not asked for every item.
     const remove = async (): Promise<void> => {
-      for (let entity = left.pop(); entity !== undefined; entity = left.pop())
-        await this.done(`/items/${entity}`, { method: 'DELETE' });
+      for (let entity = left.shift(); entity !== undefined; entity = left.shift()) {
+        try {
+          await this.done(`/items/${entity}`, { method: 'DELETE' });
+        } catch (error) {
+          failed.push(entity);
+          why = messageOf(error);
+          return;
+        }
+      }
     };
     await Promise.all(Array.from({ length: REMOVALS_AT_ONCE }, remove));
+    // Those that failed are the last to be tried again.
+    return { left: [...left, ...failed], why };
   }
 
   async sums(region: string, entities: readonly number[], signal: string): Promise<ReadonlyMap<number, number>> {
     const sums = new Map<number, number>();
     for (let ids = entities; ids.length > 0; ) {
-      const shown = await this.router.get<ShownItems>('/items', { ids: ids.join(','), region, fields: 'title' });
+      const shown = await this.routers.get<ShownItems>('/items', { ids: ids.join(','), region, fields: 'title' });
       for (const { entity_id: entity, signals } of shown.items)
         sums.set(entity, Math.round((signals[signal]?.all ?? 0) * 1_000));
       ids = shown.remaining;
@@ -108,35 +118,29 @@ export class HttpSurface implements Surface {
     if (status !== 200) throw new CommandError(sentenceOf(body));
   }
 
-  /** A body that is not JSON is empty. Throws `CommandError` if there is no answer. */
-  private async sent(
-    path: string,
-    init: RequestInit & { readonly headers?: never },
-  ): Promise<{ readonly status: number; readonly body: Body }> {
-    try {
-      const response = await this.router.fetch(path, init);
-      return { status: response.status, body: (await response.json().catch(() => ({}))) as Body };
-    } catch (error) {
-      throw new CommandError(`no answer from ${this.router.url}: ${reasonOf(error)}`);
-    }
-  }
-
   private async answered(
     path: string,
     init: RequestInit & { readonly headers?: Readonly<Record<string, string>> },
   ): Promise<Answered> {
     try {
-      const response = await this.router.fetch(path, { ...init, signal: AbortSignal.timeout(REQUEST_LIMIT_MS) });
-      const body = (await response.json().catch(() => ({}))) as Body;
-      if (response.status === 200) return { outcome: 'done' };
-      const code = typeof body.code === 'string' ? body.code : `status ${response.status}`;
+      const { status, body } = await this.sent(path, { ...init, signal: AbortSignal.timeout(REQUEST_LIMIT_MS) });
+      if (status === 200) return { outcome: 'done' };
+      const code = typeof body.code === 'string' ? body.code : `status ${status}`;
       // Only a refusal says that nothing was changed: a proxy, a time-out and an internal error do not.
-      const refused = typeof body.code === 'string' && response.status !== 500 && response.status !== 504;
+      const refused = typeof body.code === 'string' && status !== 500 && status !== 504;
       return { outcome: refused ? 'refused' : 'unknown', code };
     } catch (error) {
-      const { cause } = error as { readonly cause?: { readonly code?: unknown } };
-      const code = typeof cause?.code === 'string' ? cause.code : reasonOf(error);
-      return { outcome: code === 'ECONNREFUSED' ? 'refused' : 'unknown', code };
+      if (!(error instanceof NoAnswer)) throw error;
+      return { outcome: error.notSent ? 'refused' : 'unknown', code: error.reason };
     }
+  }
+
+  /** A body that is not JSON is empty. Throws `NoAnswer`. */
+  private async sent(
+    path: string,
+    init: RequestInit & { readonly headers?: Readonly<Record<string, string>> },
+  ): Promise<{ readonly status: number; readonly body: Readonly<Record<string, unknown>> }> {
+    const { status, text } = await this.routers.fetch(path, init);
+    return { status, body: parsedBody(text) ?? {} };
   }
 }

@@ -1,10 +1,10 @@
 /** The processes of `npm start` on this machine, through requests to its launcher (`deploy/local/process-requests.ts`). */
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
 import { CommandError } from '../backup/command.ts';
 import { runsAs } from '../local/own-process.ts';
-import { type LauncherState, requestPaths, writeWhole } from '../local/process-requests.ts';
+import { type LauncherState, requestPaths, stateIn, writeWhole } from '../local/process-requests.ts';
 import type { Hold, ProcessState } from '../local/supervise.ts';
 import type { Processes } from './surface.ts';
 
@@ -19,10 +19,8 @@ export interface LocalOptions {
 
 /** Undefined if no launcher runs there. */
 export function launcherAt(dataDir: string): LauncherState | undefined {
-  const { state } = requestPaths(dataDir);
-  if (!existsSync(state)) return undefined;
-  const launcher = JSON.parse(readFileSync(state, 'utf8')) as LauncherState;
-  return runsAs(launcher.pid, launcher.marker) ? launcher : undefined;
+  const launcher = stateIn(dataDir);
+  return launcher !== undefined && runsAs(launcher.pid, launcher.marker) ? launcher : undefined;
 }
 
 export class LocalProcesses implements Processes {
@@ -62,6 +60,8 @@ export class LocalProcesses implements Processes {
   }
 
   async startAll(): Promise<void> {
+    // The launcher makes a removed directory again, and releases everything.
+    if (!existsSync(this.requests)) return;
     for (const file of readdirSync(this.requests)) rmSync(join(this.requests, file), { force: true });
   }
 

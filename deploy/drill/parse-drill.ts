@@ -8,9 +8,11 @@ import {
   type Drill,
   flattened,
   type Load,
+  type Measure,
   measureNames,
   type Outcome,
   outcomes,
+  REQUEST_LIMIT_MS,
   roles,
   type Step,
   waitConditions,
@@ -22,6 +24,8 @@ const REPEAT_LIMIT = 100;
 const STEPS_LIMIT = 1_000;
 const LIMIT_SECONDS = 24 * 3_600;
 const WRITERS_LIMIT = 256;
+/** Of a process. */
+const SHORTEST_ABSENCE_MS = 1_000;
 const RATE_LIMIT = 10_000;
 
 const defaults = { limit: 600, observe: 5, recoverWithin: 60 } as const;
@@ -110,6 +114,7 @@ export function parseDrill(text: string, file: string): Drill {
       if (place !== undefined) yaml.refuse(place, 'needs a load, and load is none');
     }
   }
+  for (const [name, place] of abort ?? []) refuseIdleBound(yaml, place, name as Measure, drill.abort[name as Measure]);
   const count = flattened(steps).length;
   if (count > STEPS_LIMIT)
     yaml.refuse(top.get('steps')!, `has ${count} steps with repetitions; at most ${STEPS_LIMIT}`);
@@ -148,6 +153,16 @@ function boundsOf<N extends string>(
     else found[name] = { ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }) };
   }
   return found;
+}
+
+/** An abort condition that no measured value can meet. */
+function refuseIdleBound(yaml: YamlFile, place: YamlValue, name: Measure, bound: Bounds | undefined): void {
+  if (bound === undefined || (bound.min ?? 0) > 0) return;
+  const { max } = bound;
+  if (max === undefined) yaml.refuse(place, 'can never abort: no value is below 0');
+  else if (name === 'error_rate' && max >= 1) yaml.refuse(place, 'can never abort: max must be below 1');
+  else if (name.endsWith('_p99_ms') && max >= REQUEST_LIMIT_MS)
+    yaml.refuse(place, `can never abort: max must be below ${REQUEST_LIMIT_MS}, after which a request is given up`);
 }
 
 function parseLoad(yaml: YamlFile, place: YamlValue): Load | 'none' | undefined {
@@ -208,7 +223,11 @@ function parseStep(yaml: YamlFile, place: YamlValue, accepted: readonly StepName
   };
   const ms = (key: string): number | undefined => {
     const found = keys.get(key);
-    return found === undefined ? undefined : durationMs(yaml, found);
+    const read = found === undefined ? undefined : durationMs(yaml, found);
+    // What starts and stops processes looks a few times a second: a shorter absence may not be seen.
+    if (key === 'for' && read !== undefined && read < SHORTEST_ABSENCE_MS)
+      yaml.refuse(found!, `must be at least ${SHORTEST_ABSENCE_MS / 1_000}s`);
+    return read;
   };
   const region = (): string => yaml.text(value, regionPattern, `a region's name, or ${roles.join(', ')}`) ?? '';
   const process = (): string =>

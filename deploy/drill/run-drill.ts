@@ -26,6 +26,10 @@ import { breaches, breachOf, type Measured, Watch } from './watch.ts';
 
 const RENEW_MS = 5_000;
 const LOOK_MS = 250;
+/** Between two comparisons of the regions: each is work for all of them, and a line of the audit log. */
+const COMPARE_MS = 2_000;
+/** Regions are not compared while one lacks more events than this, unless the steady state accepts more. */
+const COMPARE_LAG_EVENTS = 1_000;
 /** Writes under a key are sent again for this long after the end, ms. */
 const GIVE_UP_MS = 30_000;
 /** Deadlines that the cluster keeps are later than the drill's own end by this, ms. */
@@ -349,9 +353,10 @@ class DrillRun {
     if (until === undefined) return sleep(clock, ms, signal);
     const beganMs = clock.monotonicMs();
     const endMs = beganMs + ms;
+    const agreed = this.agreement();
     const holds = async (): Promise<boolean> => {
       const { last } = this.watch;
-      if (until === 'converged') return (await this.differences()) === undefined;
+      if (until === 'converged') return agreed(clock.monotonicMs() >= endMs);
       if (last === undefined || last.atMs < beganMs) return false;
       if (until === 'healthy') return last.health === 'ok';
       return last.leader !== null && last.leader !== leaderBefore;
@@ -371,7 +376,7 @@ class DrillRun {
 
   /** Undoes, waits for the steady state, counts. */
   private async finish(): Promise<void> {
-    const { drill, surface, clock } = this.options;
+    const { drill, clock } = this.options;
     const undo = this.undo!;
     if (undo.away.size + undo.partitioned.size > 0) {
       await undo.faults();
@@ -387,34 +392,61 @@ class DrillRun {
       this.reasons.push(
         `the regions did not converge within ${drill.recoverWithinMs / 1_000} s: ${await this.differences()}`,
       );
-    if (this.load !== undefined && drill.load !== undefined) {
-      try {
-        await surface.putItems(this.load.entities, drill.title);
-        await this.converge(clock.monotonicMs() + drill.recoverWithinMs);
-        const { regions } = this;
-        this.counted = await countWrites({ surface, regions, writes: this.load.writes, signal: drill.load.signal });
-        await surface.removeItems(this.load.entities);
-      } catch (error) {
-        this.reasons.push(`the writes could not be counted: ${messageOf(error)}`);
-      }
-    }
+    if (this.load !== undefined && drill.load !== undefined) await this.count(this.load, drill.load.signal);
     this.judge();
+  }
+
+  /** The items are removed also when counting fails: some or all of them may have been put. */
+  private async count({ entities, writes }: LoadRun, signal: string): Promise<void> {
+    const { drill, surface, clock } = this.options;
+    if (entities.length === 0) return;
+    this.note(`items ${entities[0]} to ${entities.at(-1)} are put to count the writes, and removed afterwards`);
+    try {
+      await surface.putItems(entities, drill.title);
+      await this.converge(clock.monotonicMs() + drill.recoverWithinMs);
+      this.counted = await countWrites({ surface, regions: this.regions, writes, signal });
+    } catch (error) {
+      this.reasons.push(`the writes could not be counted: ${messageOf(error)}`);
+    } finally {
+      await this.undo!.items(entities);
+    }
   }
 
   /** False after `endMs`. */
   private async converge(endMs: number): Promise<boolean> {
+    const { clock } = this.options;
+    const agreed = this.agreement();
     for (;;) {
-      if ((await this.differences()) === undefined) return true;
-      if (this.options.clock.monotonicMs() >= endMs) return false;
-      await sleep(this.options.clock, LOOK_MS);
+      const isLast = clock.monotonicMs() >= endMs;
+      if (await agreed(isLast)) return true;
+      if (isLast) return false;
+      await sleep(clock, LOOK_MS);
     }
+  }
+
+  /**
+   * Whether all regions agree, to be asked again and again: they are compared when the last poll saw none far behind, and not too
+   * often. `now`: in any case.
+   */
+  private agreement(): (now: boolean) => Promise<boolean> {
+    const { clock, drill } = this.options;
+    const lag = Math.max(drill.steady.bounds.lag_events?.max ?? 0, COMPARE_LAG_EVENTS);
+    let nextMs = clock.monotonicMs();
+    return async (now) => {
+      const { together, lag_events } = this.watch.last ?? { together: false, lag_events: null };
+      const isLikely = together && lag_events !== null && lag_events <= lag;
+      if (!now && (!isLikely || clock.monotonicMs() < nextMs)) return false;
+      const why = await this.differences();
+      nextMs = clock.monotonicMs() + COMPARE_MS;
+      return why === undefined;
+    };
   }
 
   private async recover(endMs: number): Promise<void> {
     const { drill, clock } = this.options;
     const { signal } = this.ending;
     for (;;) {
-      await sleep(clock, drill.observeMs, signal);
+      await sleep(clock, Math.max(drill.observeMs, COMPARE_MS), signal);
       if (signal.aborted) return;
       this.after = this.watch.measure(drill.observeMs, this.load);
       const not = await this.unsteady(this.after);

@@ -17,6 +17,13 @@ export interface SignalWrite {
   readonly key: string | undefined;
 }
 
+export interface Removal {
+  /** Not removed, or not known to be. */
+  readonly left: readonly number[];
+  /** Why, of the last of them; empty if there is none. */
+  readonly why: string;
+}
+
 /** Methods throw `CommandError` with a sentence, unless they say otherwise. */
 export interface Surface {
   status(): Promise<ClusterStatus>;
@@ -32,7 +39,8 @@ export interface Surface {
   read(): Promise<Answered>;
   /** Puts items, so that their sums can be read. */
   putItems(entities: readonly number[], title: string): Promise<void>;
-  removeItems(entities: readonly number[]): Promise<void>;
+  /** Removes those that it can; never throws. */
+  removeItems(entities: readonly number[]): Promise<Removal>;
   /** The region's sums of the signal over all time, in thousandths, by entity; 0 for those without. */
   sums(region: string, entities: readonly number[], signal: string): Promise<ReadonlyMap<number, number>>;
   /** Takes the lease, or extends one's own. `ended`: it was taken away, by `tidal drill stop` or after it expired. */

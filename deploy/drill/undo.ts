@@ -8,6 +8,8 @@ import type { Processes, Surface } from './surface.ts';
 
 const ATTEMPTS = 20;
 const PAUSE_MS = 1_000;
+/** Items that a sentence names. */
+const NAMED_LIMIT = 10;
 
 export interface UndoOptions {
   readonly surface: Surface;
@@ -33,12 +35,12 @@ export class Undo {
   async faults(): Promise<void> {
     const { surface, processes, note } = this.options;
     for (const process of [...this.away]) {
-      await this.try(`${process} was not started`, () => processes!.start(process));
+      if (!(await this.try(`${process} was not started`, () => processes!.start(process)))) continue;
       this.away.delete(process);
       note(`${process} started again, by the end of the drill`);
     }
     for (const region of [...this.partitioned]) {
-      await this.try(`${region} was not healed`, () => surface.heal(region, false));
+      if (!(await this.try(`${region} was not healed`, () => surface.heal(region, false)))) continue;
       this.partitioned.delete(region);
       note(`${region} healed, by the end of the drill`);
     }
@@ -56,17 +58,45 @@ export class Undo {
     if (moved) note(`${leader} leads again, by the end of the drill`);
   }
 
-  private async try(what: string, action: () => Promise<void>): Promise<void> {
+  /** Removes the items that were put to count writes: they are in feeds and searches. */
+  async items(entities: readonly number[]): Promise<void> {
+    const { surface, clock } = this.options;
+    let left = entities;
+    for (let attempt = 1; left.length > 0; attempt++) {
+      const before = left.length;
+      const removal = await surface.removeItems(left);
+      left = removal.left;
+      if (left.length === 0) return;
+      if (left.length < before) attempt = 0;
+      if (attempt >= ATTEMPTS) return this.leave(`${itemsOf(left)} not removed: ${removal.why}`);
+      await sleep(clock, PAUSE_MS);
+    }
+  }
+
+  /** Whether it was done, by one of several attempts. */
+  private async try(what: string, action: () => Promise<void>): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await action();
+        await action();
+        return true;
       } catch (error) {
         if (attempt >= ATTEMPTS) {
-          this.left.push(`${what}: ${messageOf(error)}`);
-          return;
+          this.leave(`${what}: ${messageOf(error)}`);
+          return false;
         }
       }
       await sleep(this.options.clock, PAUSE_MS);
     }
   }
+
+  private leave(what: string): void {
+    this.left.push(what);
+    this.options.note(what);
+  }
+}
+
+function itemsOf(ids: readonly number[]): string {
+  const sorted = ids.toSorted((a, b) => a - b);
+  const more = sorted.length > NAMED_LIMIT ? ` to ${sorted.at(-1)}, ${sorted.length} in all,` : '';
+  return `items ${sorted.slice(0, NAMED_LIMIT).join(', ')}${more} were`;
 }

@@ -24,8 +24,8 @@ export interface Observed {
   readonly lag_seconds: number | null;
   /** By region. */
   readonly lags: Readonly<Record<string, number | null>>;
-  /** No region lacks what another has. */
-  readonly converged: boolean;
+  /** Every region answers, and none is partitioned. */
+  readonly together: boolean;
 }
 
 export type Measured = Readonly<Record<Measure, number | null>>;
@@ -121,7 +121,7 @@ export function breachOf(name: string, { min, max }: Bounds, value: number | nul
 
 function unanswered(atMs: number): Observed {
   const unknown = { lag_events: null, lag_seconds: null, lags: {} };
-  return { atMs, leader: null, health: 'no answer', ...unknown, converged: false };
+  return { atMs, leader: null, health: 'no answer', ...unknown, together: false };
 }
 
 function observedOf(atMs: number, { leader, regions }: ClusterStatus, { status }: ClusterHealth): Observed {
@@ -134,9 +134,6 @@ function observedOf(atMs: number, { leader, regions }: ClusterStatus, { status }
     lag_events: highest(regions.map(({ lag_events }) => lag_events)),
     lag_seconds: highest(regions.map(({ lag_seconds }) => lag_seconds)),
     lags: Object.fromEntries(regions.map(({ name, lag_events }) => [name, lag_events])),
-    converged: regions.every(
-      ({ reachable, partitioned, lag_events, ahead_events }) =>
-        reachable && partitioned === false && lag_events === 0 && ahead_events === 0,
-    ),
+    together: regions.every(({ reachable, partitioned }) => reachable && partitioned === false),
   };
 }

@@ -5,6 +5,7 @@
 
 import { parseArgs } from 'node:util';
 import { type api, TidalClient, TidalProblem, TidalUnanswered } from '../../shared/client/client.ts';
+import { baseUrlOf, isKey, keyRule, urlRule } from '../../shared/client/given.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
@@ -29,6 +30,7 @@ If the cluster has keys, TIDAL_API_KEY is one with the scopes read, write and ad
 
 interface Settings {
   readonly url: string;
+  readonly key: string | undefined;
   readonly limit: number;
   readonly signals: number;
   readonly seed: number;
@@ -58,10 +60,12 @@ function settingsOf(args: readonly string[]): Settings | undefined {
     if (!/^\d{1,9}$/.test(given)) throw new ConfigError(`demo: --${name} must be a whole number, not "${given}"`);
     return Number(given);
   };
-  const url = values.url ?? 'http://127.0.0.1:9500';
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new ConfigError(`demo: --url is no URL: "${url}"`);
+  const url = baseUrlOf(values.url ?? 'http://127.0.0.1:9500');
+  if (url === undefined) throw new ConfigError(`demo: --url must be ${urlRule}`);
+  const key = process.env.TIDAL_API_KEY || undefined;
+  if (key !== undefined && !isKey(key)) throw new ConfigError(`demo: TIDAL_API_KEY must be ${keyRule}`);
   return {
-    url: url.replace(/\/+$/, ''),
+    ...{ url, key },
     limit: count('limit', Number.MAX_SAFE_INTEGER),
     signals: count('signals', 60_000),
     seed: count('seed', 1),
@@ -103,9 +107,8 @@ function rankedTable({ items, region, lag_events }: Pick<api.FeedAnswer, 'items'
   return `${table(heads, rows)}\n(answered by ${region}, ${lag_events ?? 'unknown'} events behind)`;
 }
 
-async function run({ url, limit, signals, seed, feeds }: Settings): Promise<void> {
-  const key = process.env.TIDAL_API_KEY;
-  const tidal = new TidalClient({ urls: [url], key: key === '' ? undefined : key });
+async function run({ url, key, limit, signals, seed, feeds }: Settings): Promise<void> {
+  const tidal = new TidalClient({ urls: [url], key });
   await tidal.health();
   const films = readFilms()
     .slice(0, limit)

@@ -5,7 +5,7 @@
  *
  * The launcher writes beside them what its processes do, so that a drill can wait for it.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
@@ -33,6 +33,8 @@ export interface LauncherState {
   /** Of the router. */
   readonly url: string;
   readonly processes: Readonly<Record<string, ProcessState>>;
+  /** Of those that run or are paused; each leads its process group. */
+  readonly pids: Readonly<Record<string, number>>;
 }
 
 /** Paths below the data directory; no region has a name with an underscore. */
@@ -52,6 +54,16 @@ export function parseRequest(text: string): ProcessRequest | undefined {
   }
 }
 
+/** Of the launcher that runs or has run on this data directory; undefined if it has written none. */
+export function stateIn(dataDir: string): LauncherState | undefined {
+  try {
+    return JSON.parse(readFileSync(requestPaths(dataDir).state, 'utf8')) as LauncherState;
+  } catch {
+    // None, or removed meanwhile.
+    return undefined;
+  }
+}
+
 /** The file is whole whenever it is read. */
 export function writeWhole(file: string, value: unknown): void {
   const partial = `${file}.${process.pid}.part`;
@@ -63,7 +75,7 @@ export interface ProcessRequestsOptions {
   readonly dataDir: string;
   readonly marker: string;
   readonly url: string;
-  readonly children: ReadonlyMap<string, Child>;
+  readonly children: ReadonlyMap<string, Pick<Child, 'hold' | 'release' | 'state' | 'pid'>>;
   /** Of nats-server. */
   readonly storeDir: string;
   readonly clock: Clock;
@@ -86,9 +98,8 @@ export class ProcessRequests {
 
   /** Requests to an earlier launcher are forgotten. */
   start(): void {
-    const { requests } = this.paths;
-    rmSync(requests, { recursive: true, force: true });
-    mkdirSync(requests, { recursive: true, mode: 0o700 });
+    rmSync(this.paths.requests, { recursive: true, force: true });
+    this.makeDirectory();
     this.loop ??= repeat({ clock: this.options.clock, pauseMs: POLL_MS, action: async () => this.look() });
   }
 
@@ -99,37 +110,59 @@ export class ProcessRequests {
     rmSync(this.paths.state, { force: true });
   }
 
-  /** A full disk or a removed directory ends no cluster. */
-  private look(): void {
-    try {
-      this.act();
-      this.failure = '';
-    } catch (error) {
-      const failure = messageOf(error);
-      if (failure !== this.failure) this.options.say('launcher', `requests for processes not read: ${failure}`);
-      this.failure = failure;
-    }
+  private makeDirectory(): void {
+    mkdirSync(this.paths.requests, { recursive: true, mode: 0o700 });
   }
 
-  private act(): void {
-    const { children, dataDir, marker, url, storeDir } = this.options;
-    const wanted = this.read();
-    const processes: Record<string, ProcessState> = {};
+  /** A full disk or a removed directory ends no cluster, and holds no process: what cannot be read is no request. */
+  private look(): void {
+    const { children, say } = this.options;
+    const failures: string[] = [];
+    const attempt = (action: () => void): void => {
+      try {
+        action();
+      } catch (error) {
+        failures.push(messageOf(error));
+      }
+    };
+    let wanted: ReadonlyMap<string, ProcessRequest> = new Map();
+    attempt(() => {
+      wanted = this.read();
+    });
+    if (failures.length > 0) attempt(() => this.makeDirectory());
     for (const [name, child] of children) {
       const request = wanted.get(name);
       if (request === undefined) child.release();
       else child.hold(request.do);
-      if (name === 'nats') this.wiped &&= request?.wipe === true;
-      if (name === 'nats' && request?.wipe === true && child.state === 'stopped' && !this.wiped) {
-        rmSync(storeDir, { recursive: true, force: true });
-        this.wiped = true;
-      }
-      processes[name] = name === 'nats' && this.wiped ? 'wiped' : child.state;
     }
-    const state: LauncherState = { pid: process.pid, marker, url, processes };
+    attempt(() => this.wipe(wanted.get('nats')));
+    attempt(() => this.writeState());
+    const failure = failures.join('; ');
+    if (failure !== '' && failure !== this.failure) say('launcher', `requests for processes: ${failure}`);
+    this.failure = failure;
+  }
+
+  private wipe(request: ProcessRequest | undefined): void {
+    const { children, storeDir } = this.options;
+    this.wiped &&= request?.wipe === true;
+    if (request?.wipe !== true || this.wiped || children.get('nats')?.state !== 'stopped') return;
+    rmSync(storeDir, { recursive: true, force: true });
+    this.wiped = true;
+  }
+
+  private writeState(): void {
+    const { children, marker, url } = this.options;
+    const { state: file } = this.paths;
+    const processes: Record<string, ProcessState> = {};
+    const pids: Record<string, number> = {};
+    for (const [name, { state, pid }] of children) {
+      processes[name] = name === 'nats' && this.wiped ? 'wiped' : state;
+      if (pid !== undefined) pids[name] = pid;
+    }
+    const state: LauncherState = { pid: process.pid, marker, url, processes, pids };
     const text = JSON.stringify(state);
-    if (text === this.written) return;
-    writeWhole(requestPaths(dataDir).state, state);
+    if (text === this.written && existsSync(file)) return;
+    writeWhole(file, state);
     this.written = text;
   }
 

@@ -13,9 +13,10 @@ import { type LauncherConfig, loadLauncherConfig } from './launcher-config.ts';
 import { lockDataDir } from './lock.ts';
 import { natsSources } from './nats-sources/sources.ts';
 import { machineTools, versionOf } from './nats-sources/tools.ts';
-import { endLeftover } from './own-process.ts';
+import { endLeftover, endOrphans } from './own-process.ts';
 import { planCluster } from './plan.ts';
 import { waitForPorts } from './ports.ts';
+import { stateIn } from './process-requests.ts';
 import { provisionNats } from './provision-nats.ts';
 import { keepInternalSecret } from './secrets.ts';
 
@@ -71,6 +72,9 @@ async function run(config: LauncherConfig, { programs, marker }: LauncherOptions
   process.on('exit', () => lock.release());
   if (lock.takenOver) {
     say('launcher', 'the launcher before this one did not end in order; its processes may need a moment to leave');
+    const pids = stateIn(config.dataDir)?.pids ?? {};
+    const ended = await endOrphans({ pids, marker: config.dataDir, clock, limitMs: leaveLimitMs });
+    if (ended.length > 0) say('launcher', `ended its ${ended.join(', ')}`);
     if (await endLeftover(plan.nats.pidFile, plan.nats.configFile, clock)) say('launcher', 'ended its nats-server');
   }
   const taken = await waitForPorts(plan, clock, lock.takenOver ? leaveLimitMs : 0);

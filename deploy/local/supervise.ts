@@ -60,23 +60,33 @@ export class Child {
   }
 
   get state(): ProcessState {
-    if (this.child === undefined) return this.held === undefined ? 'starting' : 'stopped';
-    if (this.held !== undefined) return this.held.how === 'pause' ? 'paused' : 'stopping';
+    const { held } = this;
+    // Also one that was not running: it is started when it is released.
+    if (held?.how === 'pause') return 'paused';
+    if (this.child === undefined) return held === undefined ? 'starting' : 'stopped';
+    if (held !== undefined) return 'stopping';
     return this.listens ? 'running' : 'starting';
   }
 
-  /** It does not run until `release`. A second hold changes nothing. */
+  /** Of the process that runs or is paused; it leads a process group. */
+  get pid(): number | undefined {
+    return this.child?.pid;
+  }
+
+  /** It does not run until `release`. The same hold again changes nothing, another one takes the place of the first. */
   hold(how: Hold): void {
-    if (this.held !== undefined) return;
+    if (this.held?.how === how) return;
+    this.release();
     const { clock, stopLimitMs, onEvent } = this.options;
-    this.held = { how, released: new AbortController() };
+    const held = { how, released: new AbortController() };
+    this.held = held;
     onEvent(`${how === 'pause' ? 'paused' : how === 'kill' ? 'killed' : 'stopped'} for a drill`);
     const { child } = this;
     if (how !== 'stop') this.signal(how === 'kill' ? 'SIGKILL' : 'SIGSTOP');
     else if (child !== undefined) {
       child.kill('SIGTERM');
       clock.after(stopLimitMs, () => {
-        if (this.child === child && this.held !== undefined) this.signal('SIGKILL');
+        if (this.child === child && this.held === held) this.signal('SIGKILL');
       });
     }
   }

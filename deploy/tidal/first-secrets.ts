@@ -14,7 +14,7 @@ import { type NatsUser, regionUser, routerUser, usersBlock } from '../local/nats
 import { newSecret } from '../local/secrets.ts';
 import { writeCertificates } from './certificates/certificates.ts';
 import type { Command } from './command.ts';
-import { replaceFile } from './secret-files.ts';
+import { makeOpenPart, replaceFile } from './secret-files.ts';
 
 const SEED_FILE = 'nats-seed';
 const PASSWORD_FILE = 'nats-password';
@@ -47,7 +47,7 @@ Changes the operator's files in the directory and hands the change on to the oth
     if (!existsSync(file)) throw new ConfigError(`${file} does not exist; tidal secrets init makes it`);
     const secrets = parseSecrets(readFileSync(file, 'utf8'), file);
     const [first, second] = secrets;
-    const keep = (...kept: readonly (string | undefined)[]): void =>
+    const keep = (...kept: readonly (string | undefined)[]): boolean =>
       replaceFile(file, `${kept.filter((secret) => secret !== undefined).join('\n')}\n`, OWNER_ONLY);
     if (step === 'add' && second === undefined) keep(first, newSecret());
     else if (step === 'exchange' && second !== undefined) keep(second, first);
@@ -76,7 +76,7 @@ Writes into the directory, one part for each process, which needs no other:
   nats              ${USERS_FILE}: these users and what each may do, for the configuration of nats-server
 
 The two first files are made if they are absent, the internal secret from TIDAL_INTERNAL_SECRET if that is set. All others are
-derived from them, at every run. Files are read by their owner only, but for ${USERS_FILE}.
+derived from them, at every run. Files and directories that are made are read by their owner only, but for nats and its ${USERS_FILE}.
 
   --topology      names the regions; default TIDAL_TOPOLOGY
   --certificates  does what tidal secrets certificates does, too
@@ -87,7 +87,8 @@ derived from them, at every run. Files are read by their owner only, but for ${U
     if (given === undefined) return;
     const directory = resolve(required(given, 'directory'));
     writeSecrets(directory, regionsOf(given), process.env.TIDAL_INTERNAL_SECRET);
-    if (given.certificates === true) writeCertificates({ directory, topology: topologyOf(given) });
+    if (given.certificates === true)
+      say(`${directory}: ${writeCertificates({ directory, topology: topologyOf(given) })}`);
     say(`${directory} has the secrets of the operator, the router, NATS and every region`);
   },
 };
@@ -119,6 +120,7 @@ function writeSecrets(directory: string, regions: readonly string[], given = '')
     if (part !== 'operator') replaceFile(join(directory, part, INTERNAL_SECRET_FILE), secret, OWNER_ONLY);
   }
   // nats-server runs as another user, and nothing else has this directory.
+  makeOpenPart(join(directory, 'nats'));
   replaceFile(join(directory, 'nats', USERS_FILE), `${usersBlock([...users.values()]).join('\n')}\n`, 0o644);
 }
 

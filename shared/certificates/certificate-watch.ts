@@ -130,20 +130,26 @@ class Watched implements Certificates {
   private judge(found: ReadonlyMap<string, string | Error>): void {
     const { use, files, clock, log } = this;
     this.judged = this.textOf(found);
+    const former = this.current;
     try {
       const readText = (path: string): string => {
         const text = found.get(path)!;
         if (text instanceof Error) throw text;
         return text;
       };
-      this.current = certificateSet(files, readText, clock.nowMs());
+      this.replace(certificateSet(files, readText, clock.nowMs()));
     } catch (error) {
+      if (this.current !== former) this.replace(former);
       log.error('certificate not read, the former one stays in use', { use, detail: messageOf(error) });
       return;
     }
     const { expiresMs, warning } = this.current;
     log.info('certificate read again', { use, expires: new Date(expiresMs).toISOString() });
     if (warning !== undefined) log.warn('certificate may be refused', { use, detail: warning });
+  }
+
+  private replace(set: CertificateSet): void {
+    this.current = set;
     for (const listener of this.listeners) listener();
   }
 }

@@ -6,6 +6,7 @@
  * cannot serve both sides is named by its setting.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { ConfigError } from '../errors/config-error.ts';
 import { messageOf } from '../errors/errors.ts';
 
@@ -56,6 +57,10 @@ export function certificateSet(files: CertificateFiles, readText: ReadText, nowM
       `${named(key!)} is not the key of the certificate ${subjectOf(own!.list[0]!)} in ${named(cert!)}`,
     );
   }
+  // What is beside certificates and key in the files is parsed by the library too, which is also stricter: about lengths of keys, say.
+  if (cert !== undefined) checkUse(cert, { cert: own!.text });
+  if (key !== undefined) checkUse(key, { cert: own!.text, key: privateKey!.text });
+  if (ca !== undefined) checkUse(ca, { ca: authorities!.text });
   // One that has expired does no harm beside one that has not.
   const last = authorities?.list.reduce((a, b) => (endOf(a) > endOf(b) ? a : b));
   if (last !== undefined) checkTime(ca!, last, nowMs);
@@ -91,8 +96,16 @@ interface Certificates {
 
 function certificatesIn(file: NamedFile, readText: ReadText): Certificates {
   const text = textOf(file, readText);
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0) throw new ConfigError(`${named(file)} has no certificate in PEM form`);
+  const begun = text.split('-----BEGIN CERTIFICATE-----').length - 1;
+  if (begun === 0) throw new ConfigError(`${named(file)} has no certificate in PEM form`);
+  const blocks =
+    text.match(/^-----BEGIN CERTIFICATE-----[ \t]*\r?\n[\s\S]*?^-----END CERTIFICATE-----[ \t]*\r?$/gm) ?? [];
+  // Of authorities the library would leave them out without a word.
+  if (blocks.length < begun) {
+    throw new ConfigError(
+      `${named(file)}: of ${begun} certificates that begin in it ${blocks.length} are whole, each BEGIN and END on a line of its own`,
+    );
+  }
   const list = blocks.map((block, index) => {
     try {
       return new X509Certificate(block);
@@ -110,6 +123,14 @@ function privateKeyIn(file: NamedFile, readText: ReadText): { readonly text: str
   } catch {
     // What the library says may quote the file.
     throw new ConfigError(`${named(file)} has no private key in PEM form without a passphrase`);
+  }
+}
+
+function checkUse(file: NamedFile, part: SecureContextOptions): void {
+  try {
+    createSecureContext({ ...part, minVersion: 'TLSv1.2' });
+  } catch (error) {
+    throw new ConfigError(`${named(file)} cannot be used for TLS: ${messageOf(error)}`);
   }
 }
 

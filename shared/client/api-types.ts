@@ -172,6 +172,27 @@ export interface FeedAnswer {
   readonly relaxed: readonly string[];
   /** Parameters without effect. */
   readonly notes: readonly string[];
+  /** By field that was asked for: its values with the number of items that have them, the most frequent first. */
+  readonly facets?: Readonly<
+    Record<
+      string,
+      readonly {
+        /** A value, or a range as it was asked for. */
+        readonly value: string | number;
+        readonly count: number;
+      }[]
+    >
+  >;
+  /** Of the fields with numbers. */
+  readonly facet_stats?: Readonly<
+    Record<
+      string,
+      {
+        readonly min: number;
+        readonly max: number;
+      }
+    >
+  >;
 }
 
 export interface SearchAnswer {
@@ -198,7 +219,7 @@ export interface SearchAnswer {
       string,
       readonly {
         /** A value, or a range as it was asked for. */
-        readonly value: string;
+        readonly value: string | number;
         readonly count: number;
       }[]
     >
@@ -244,7 +265,7 @@ export interface CombinedSearchAnswer {
       string,
       readonly {
         /** A value, or a range as it was asked for. */
-        readonly value: string;
+        readonly value: string | number;
         readonly count: number;
       }[]
     >

@@ -11,10 +11,11 @@ import { systemClock, systemRandom } from '../kernel/system.ts';
 import type * as api from './api-types.ts';
 import type * as cluster from './cluster-types.ts';
 import { TidalProblem, TidalUnanswered } from './errors.ts';
+import { baseUrlOf, isHeaderValue, isKey, keyRule, urlRule } from './given.ts';
 import { operations } from './operations.ts';
 import { WrittenPosition } from './positions.ts';
 import type * as requests from './request-types.ts';
-import { type Answered, Sending } from './sending.ts';
+import { type Answer, Sending } from './sending.ts';
 
 export type { api, cluster, requests };
 export { TidalProblem, TidalUnanswered };
@@ -28,9 +29,9 @@ const ATTEMPTS = 20;
 const KEY_BYTES = 16;
 
 export interface TidalClientOptions {
-  /** Routers, such as `http://127.0.0.1:9500`. */
+  /** Routers, such as `http://127.0.0.1:9500`; without a user, a password, a query or a fragment. */
   readonly urls: readonly string[];
-  /** Absent: the cluster has no keys. */
+  /** Visible ASCII characters without spaces. Absent: the cluster has no keys. */
   readonly key?: string | undefined;
   /** Whether reads wait for what this client has written; default true. */
   readonly readYourWrites?: boolean;
@@ -77,6 +78,8 @@ interface Made extends CallOptions {
   readonly body?: string;
   readonly repeatable?: boolean;
   readonly isLong?: boolean;
+  /** A text in every answer. */
+  readonly member?: string;
 }
 
 type Cursored = { readonly next_cursor: string | null };
@@ -88,15 +91,18 @@ export class TidalClient {
   private readonly written = new WrittenPosition();
 
   constructor(options: TidalClientOptions) {
-    const { urls, random = systemRandom, clock = systemClock, attempts = ATTEMPTS } = options;
+    const { urls, key, random = systemRandom, clock = systemClock, attempts = ATTEMPTS } = options;
     if (urls.length === 0) throw new TypeError('TidalClient: urls must have at least one router');
-    for (const url of urls)
-      if (!/^https?:\/\//.test(url) || !URL.canParse(url))
-        throw new TypeError(`TidalClient: "${url}" is not an http or https address`);
+    const bases = urls.map((url, at) => {
+      const base = baseUrlOf(url);
+      if (base === undefined) throw new TypeError(`TidalClient: urls[${at}] must be ${urlRule}`);
+      return base;
+    });
+    if (key !== undefined && !isKey(key)) throw new TypeError(`TidalClient: key must be ${keyRule}`);
     this.options = options;
     this.random = random;
     this.sending = new Sending({
-      ...{ urls: urls.map((url) => url.replace(/\/+$/, '')), clock, random, attempts },
+      ...{ urls: bases, clock, random, attempts },
       fetch: options.fetch ?? fetch,
     });
   }
@@ -283,7 +289,7 @@ export class TidalClient {
 
   /** Prometheus text of the router that answers. */
   async metrics(options?: CallOptions): Promise<string> {
-    return (await this.answerOf('getMetrics', { ...options })).text;
+    return (await this.answerOf('getMetrics', { ...options })).value as string;
   }
 
   private act<T>(operation: OperationId, asked: object, options: CallOptions = {}): Promise<T> {
@@ -296,7 +302,7 @@ export class TidalClient {
     { idempotencyKey = this.newKey(), durability, ...options }: WriteOptions = {},
   ): Promise<api.WriteAnswer> {
     const answer = await this.call<api.WriteAnswer>(operation, {
-      ...{ ...made, ...options, repeatable: made.repeatable ?? idempotencyKey !== false },
+      ...{ ...made, ...options, repeatable: made.repeatable ?? idempotencyKey !== false, member: 'position' },
       headers: {
         ...(idempotencyKey === false ? {} : { 'idempotency-key': idempotencyKey }),
         ...(durability === undefined ? {} : { prefer: `durability=${durability}` }),
@@ -314,37 +320,49 @@ export class TidalClient {
   }
 
   private async call<T>(operation: OperationId, made: Made): Promise<T> {
-    const { text } = await this.answerOf(operation, made);
-    return JSON.parse(text) as T;
+    return (await this.answerOf(operation, made)).value as T;
   }
 
-  private answerOf(operation: OperationId, made: Made): Promise<Answered> {
+  private async answerOf(operation: OperationId, made: Made): Promise<Answer> {
     const { method, path, accept, repeatable } = operations[operation];
     const { key, deadlineMs, attemptMs } = this.options;
-    const { id, query = {}, headers, type = 'application/json', body, signal, requestId, isLong } = made;
-    const given = Object.entries(query).filter(([, value]) => value !== undefined);
-    const parameters = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]));
+    const { id, query = {}, type = 'application/json', body, signal, requestId, isLong } = made;
+    const headers: Readonly<Record<string, string>> = {
+      accept,
+      ...(body === undefined ? {} : { 'content-type': type }),
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(requestId === undefined ? {} : { 'x-request-id': requestId }),
+      ...made.headers,
+    };
+    for (const [name, value] of Object.entries(headers))
+      if (!isHeaderValue(value))
+        throw new TypeError(`TidalClient: ${name} must have ASCII characters only, no line breaks`);
     return this.sending.send({
-      method,
-      path: path.replace('{id}', String(id)) + (given.length === 0 ? '' : `?${parameters}`),
-      headers: {
-        accept,
-        ...(body === undefined ? {} : { 'content-type': type }),
-        ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
-        ...(requestId === undefined ? {} : { 'x-request-id': requestId }),
-        ...headers,
-      },
-      body,
+      ...{ method, headers, body },
+      path: path.replace('{id}', encodeURIComponent(String(id))) + queryOf(query),
       repeatable: made.repeatable ?? repeatable === 'always',
       deadlineMs: made.deadlineMs ?? deadlineMs ?? (isLong ? LONG_MS : DEADLINE_MS),
       attemptMs: attemptMs ?? (isLong ? LONG_MS : ATTEMPT_MS),
       signal,
+      isHealth: operation === 'getHealth' || operation === 'getReady',
+      member: made.member,
     });
   }
 
   private newKey(): string {
     return Buffer.from(this.random.bytes(KEY_BYTES)).toString('base64url');
   }
+}
+
+/** With its `?`, unless there is none. */
+function queryOf(query: object): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  // Each list has its own form in the document; `getItems` writes the only one there is here.
+  for (const [name, value] of given)
+    if (typeof value === 'object')
+      throw new TypeError(`TidalClient: ${name} must be one value, not a list or an object`);
+  const parameters = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]));
+  return given.length === 0 ? '' : `?${parameters}`;
 }
 
 function lines(values: readonly object[]): Pick<Made, 'type' | 'body'> {
@@ -355,10 +373,14 @@ async function* pagesOf<A extends { readonly cursor?: string }, P extends Cursor
   asked: A,
   ask: (asked: A) => Promise<P>,
 ): AsyncGenerator<P> {
-  for (let page = await ask(asked); ; ) {
+  for (let { cursor } = asked; ; ) {
+    const page = await ask(cursor === undefined ? asked : { ...asked, cursor });
+    const { next_cursor: next } = page;
+    if (next !== null && (typeof next !== 'string' || next === cursor))
+      throw new Error('TidalClient: a page does not say which one follows');
     yield page;
-    if (page.next_cursor === null) return;
-    page = await ask({ ...asked, cursor: page.next_cursor });
+    if (next === null) return;
+    cursor = next;
   }
 }
 

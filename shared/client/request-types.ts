@@ -42,6 +42,10 @@ export interface GetFeedQuery {
   readonly sort?: string;
   /** The metadata fields to show; without it all. Names with signs of their own stand in double quotes. */
   readonly fields?: string;
+  /** Fields whose values are counted over the whole result, or ranges of a field in brackets. */
+  readonly facets?: string;
+  /** Values of a facet. */
+  readonly facet_limit?: number;
   /** The window of profiles that sum over one. */
   readonly window?: '1h' | '24h' | '7d' | 'all';
   /** For the profile `related`: the item to start from. */
@@ -77,6 +81,10 @@ export interface PostFeedBody {
   readonly sort?: string | readonly string[];
   /** The metadata fields to show; without it all. Names with signs of their own stand in double quotes. */
   readonly fields?: string | readonly string[];
+  /** Fields whose values are counted over the whole result, or ranges of a field in brackets. */
+  readonly facets?: string | readonly string[];
+  /** Values of a facet. */
+  readonly facet_limit?: number;
   /** The window of profiles that sum over one. */
   readonly window?: '1h' | '24h' | '7d' | 'all';
   /** For the profile `related`: the item to start from. */

@@ -1,6 +1,6 @@
 /**
- * Request bodies being received. A request counts as in progress only once its body is here: a few thousand uploads that never
- * end hold only their sockets, until the time limit for receiving a request.
+ * Request bodies being received. A request does not count as in progress while its body is being read: a few thousand uploads that
+ * never end hold only their sockets, until the time limit for receiving a request.
  *
  * Their number is limited as well, shared by address: one beyond the limit ends the oldest of the address that has the most. So
  * stalled uploads are ended in favour of active ones, and an address loses none while another has more.
@@ -10,12 +10,19 @@ import { Refusal } from '../errors/errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 
 export interface ArrivingBody {
-  /** Called when reading begins. `end` is called if it has to be ended, but never after `arrived`. */
+  /** Called when reading begins: the request is not in progress meanwhile. `end` is called if it has to be ended, but never after `arrived`. */
   arriving(end: (refusal: Refusal) => void): void;
   /** Called when it was received, or is no longer waited for. */
   left(): void;
-  /** Called when it was received: the request is in progress from now on. Throws if too many are. */
+  /** Called when it was received: the request is in progress again. Throws if too many are. */
   arrived(): void;
+}
+
+/** The count of requests in progress. */
+export interface Progress {
+  leave(): void;
+  /** Throws if there are too many. */
+  admit(): void;
 }
 
 const ADDRESSES = 1_024;
@@ -45,8 +52,7 @@ export class ArrivingBodies {
     });
   }
 
-  /** `admit`: counts the request among those in progress; throws if there are too many. */
-  of(address: string, admit: () => void): ArrivingBody {
+  of(address: string, progress: Progress): ArrivingBody {
     let arrival: Arrival | undefined;
     const left = (): void => {
       if (arrival !== undefined) this.remove(arrival);
@@ -63,11 +69,12 @@ export class ArrivingBodies {
           },
         };
         this.add(arrival);
+        progress.leave();
       },
       left,
       arrived: () => {
         left();
-        admit();
+        progress.admit();
       },
     };
   }

@@ -2,12 +2,23 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Refusal } from '../errors/errors.ts';
-import { type Random, randomName } from '../kernel/kernel.ts';
+import { type Clock, type Random, randomName } from '../kernel/kernel.ts';
 import type { Log } from '../observe/log.ts';
 import { expectsContinue } from './http-body.ts';
 
-/** Input that cannot be parsed as a request never reaches the application; it is answered like everything else. */
-export function answerBare(socket: Duplex, refusal: Refusal, random: Random): void {
+/** A client may take this long to close after the last answer: closed earlier by this side, the answer might be lost. */
+const LAST_OPEN_MS = 1_000;
+
+export interface BareGround {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * Input that cannot be parsed as a request never reaches the application; it is answered like everything else. That is the last
+ * answer: what arrives after it is thrown away, and the connection ends with its client's, or soon.
+ */
+export function answerBare(socket: Duplex, refusal: Refusal, { clock, random }: BareGround): void {
   const body = JSON.stringify(refusal.toProblem());
   const headers = {
     ...problemHeaders(refusal),
@@ -18,6 +29,10 @@ export function answerBare(socket: Duplex, refusal: Refusal, random: Random): vo
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const reason = STATUS_CODES[refusal.status] ?? '';
   socket.end(`HTTP/1.1 ${refusal.status} ${reason}\r\n${lines.join('')}\r\n${body}`);
+  // Only reading shows that the client has closed.
+  socket.resume();
+  const timer = clock.after(LAST_OPEN_MS, () => socket.destroy());
+  socket.once('close', () => timer.cancel());
 }
 
 export interface EarlyRefusalsOptions {

@@ -36,8 +36,6 @@ const HEADS_LIMIT_BYTES = 64 * 1024 * 1024;
 const SMALL_BYTES = 4 * 1024;
 /** Few clients send a request before the answer to the one before. */
 export const CONNECTION_REQUESTS = 16;
-/** A connection that is refused at once is closed after this long: if it were closed earlier, the answer might be lost. */
-const REFUSED_OPEN_MS = 1_000;
 /** How often Node checks for expired requests: they are ended at most this much later. */
 const LOOK_EVERY_MS = 1_000;
 
@@ -61,7 +59,7 @@ export interface HttpAppOptions {
 
 /** Limits of one process. Beyond them requests are refused with `overloaded`, except `/health*` and `/metrics*`. */
 export interface HttpLimits {
-  /** Requests in progress: those whose body was received. */
+  /** Requests in progress: all but those whose body is being received. */
   readonly inFlight: number;
   /** Of one client address. Absent or 0: no such limit. */
   readonly addressInFlight?: number;
@@ -121,11 +119,15 @@ export function createHttpApp(options: HttpAppOptions): Koa {
     ctx.set('x-request-id', requestId);
     const exempt = isExempt(ctx.path);
     const address = addressOf(ctx.req);
-    let leave: (() => void) | undefined;
+    let end: (() => void) | undefined;
+    const leave = (): void => {
+      end?.();
+      end = undefined;
+    };
     const admit = (): void => {
       const refusal = exempt ? undefined : inFlight.refusalOf(address);
       if (refusal !== undefined) throw refusal;
-      leave = inFlight.begin(address);
+      end = inFlight.begin(address);
     };
     const answer = answers.share(address);
     ctx.state.answerShare = answer;
@@ -136,8 +138,9 @@ export function createHttpApp(options: HttpAppOptions): Koa {
         return;
       }
       mayAsk?.(ctx);
-      if (ctx.req.complete || !hasBody(ctx.req)) admit();
-      else ctx.state.arrivingBody = bodies.of(address, admit);
+      admit();
+      // Nothing but reading it ends the count: most routes read none.
+      if (!ctx.req.complete) ctx.state.arrivingBody = bodies.of(address, { leave, admit });
       await next();
       refuseUnmatched(ctx);
       serialize(ctx);
@@ -157,7 +160,7 @@ export function createHttpApp(options: HttpAppOptions): Koa {
       }
       // The client got no "100 Continue", so what it sends next may be a body or a request.
       if (expectsContinue(ctx.req) && ctx.state.continued !== true) ctx.set('connection', 'close');
-      leave?.();
+      leave();
       const durationMs = clock.monotonicMs() - startMs;
       const route = routeOf(ctx) ?? 'unknown';
       requests.inc({ route, method: ctx.method, status: String(ctx.status) });
@@ -192,10 +195,6 @@ export function createHttpApp(options: HttpAppOptions): Koa {
 
 function addressOf({ socket }: IncomingMessage): string {
   return socket.remoteAddress ?? '';
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** As Koa would later, when its size is known too late for a refusal. */
@@ -294,7 +293,7 @@ export interface Listening {
 
 /** Resolves when the port is open; throws `ConfigError` if it cannot be opened. */
 export async function listen(options: ListenOptions): Promise<Listening> {
-  const { app, host, port, log, clock, random, metrics, maxConnections } = options;
+  const { app, host, port, log, clock, metrics, maxConnections } = options;
   const { drainLimitMs = 5_000, keepAliveMs = KEEP_ALIVE_MS, arrivalMs = ARRIVAL_MS, halfOpen = true } = options;
   const { headsBytes = HEADS_LIMIT_BYTES, maxAddressConnections = 0 } = options;
   const { maxConnectionRequests = CONNECTION_REQUESTS } = options;
@@ -375,7 +374,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     answerBare(
       socket,
       new Refusal('method_not_allowed', 'CONNECT is not supported: this is not a proxy', { allow: ['GET'] }),
-      random,
+      options,
     );
   });
   server.maxConnections = 2 * maxConnections;
@@ -386,9 +385,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       // An answer would need a handshake.
       if (options.tls !== undefined) return void socket.destroy();
       const detail = `${maxAddressConnections} connections of this address are already open`;
-      answerBare(socket, new Refusal('overloaded', detail), random);
-      const timer = clock.after(REFUSED_OPEN_MS, () => socket.destroy());
-      socket.on('close', () => timer.cancel());
+      answerBare(socket, new Refusal('overloaded', detail), options);
     }
   });
   server.on(opened, (socket: Socket) => {
@@ -401,20 +398,23 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     unanswered.watch(socket);
     socket.on('close', () => open.delete(socket));
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+  server.on('clientError', (error: NodeJS.ErrnoException, stream: Duplex) => {
+    const socket = stream as Socket;
+    // What follows the last answer is no request.
+    if (answered.has(socket) && error.code !== 'ECONNRESET') return;
     // In a handshake there is nothing to answer.
-    if (error.code === 'ECONNRESET' || !socket.writable || !open.has(socket as Socket)) {
+    if (error.code === 'ECONNRESET' || !socket.writable || !open.has(socket)) {
       socket.destroy();
       return;
     }
     // What is half received while nothing is read is not late.
-    const refusal = unanswered.isPaused(socket as Socket)
+    const refusal = unanswered.isPaused(socket)
       ? new Refusal('overloaded', 'the connection has too many requests without an answer')
       : refusalOf(error, arrivalMs);
     unparsed.inc({ code: refusal.code });
-    answered.add(socket as Socket);
+    answered.add(socket);
     // Its answer must not be taken for that of an earlier request.
-    unanswered.afterAll(socket as Socket, () => answerBare(socket, refusal, random));
+    unanswered.afterAll(socket, () => answerBare(socket, refusal, options));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(listenError(error, host, port)));

@@ -18,6 +18,8 @@ export const feedParameters = [
   'max_per',
   'sort',
   'fields',
+  'facets',
+  'facet_limit',
   'window',
   'entity_id',
   'seed',

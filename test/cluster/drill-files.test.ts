@@ -59,7 +59,9 @@ steps: [ { partition: follower, heal_after: 15s }, { wait: 10m } ]
     it(`${name}: the cluster holds`, async () => {
       await settled();
       const report = join(folder, name);
-      const { code, text } = await started('run', name, '--short', '--report', report).done;
+      // The first router is away.
+      const urls = `http://127.0.0.1:2,${cluster.url}`;
+      const { code, text } = await started('run', name, '--short', '--report', report, '--url', urls).done;
       assert.equal(code, 0, text);
       const { result, writes, left, events } = JSON.parse(
         readFileSync(join(report, 'report.json'), 'utf8'),

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { launcherAt } from '../../deploy/drill/local-processes.ts';
 import type { DrillReport } from '../../deploy/drill/report.ts';
-import { requestPaths } from '../../deploy/local/process-requests.ts';
+import { requestPaths, writeWhole } from '../../deploy/local/process-requests.ts';
+import { systemClock } from '../../shared/kernel/system.ts';
 import { startTidal } from '../harness/clients/tidal-command.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { watchChild } from '../harness/processes/children-watch.ts';
@@ -24,21 +25,28 @@ describe('drills on processes', function () {
   let dataDir: string;
   let launcher: ChildProcess;
   let url: string;
+  let port: number;
   let said = '';
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'tidal-drills-'));
     dataDir = join(folder, 'data');
-    const topology = join(folder, 'topology.yaml');
     writeFileSync(
-      topology,
+      join(folder, 'topology.yaml'),
       'leader: us-east\nfailover: automatic\nfailover_after: 4s\nregions:\n  - name: us-east\n  - name: eu-west\n  - name: ap-south\n',
     );
-    const port = 21_000 + ((await freePort()) % 400) * 25;
+    port = 21_000 + ((await freePort()) % 400) * 25;
     url = `http://127.0.0.1:${port}`;
+    await launch();
+  });
+  const launch = async (): Promise<void> => {
+    said = '';
     launcher = spawn(
       process.execPath,
-      [launcherMain, '--data-dir', dataDir, '--listen', `127.0.0.1:${port}`, '--topology', topology],
+      [
+        launcherMain,
+        ...['--data-dir', dataDir, '--listen', `127.0.0.1:${port}`, '--topology', join(folder, 'topology.yaml')],
+      ],
       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NATS_SERVER: await natsBinary() } },
     );
     watchChild('launcher', launcher);
@@ -48,7 +56,7 @@ describe('drills on processes', function () {
       });
     await eventually('the cluster is up', () => /cluster ready/.test(said) || launcher.exitCode !== null, 90_000);
     await eventually('the launcher takes requests', () => launcherAt(dataDir) !== undefined, 30_000);
-  });
+  };
   after(async () => {
     launcher.kill('SIGTERM');
     if (launcher.exitCode === null) await once(launcher, 'exit');
@@ -156,6 +164,7 @@ steps: [ { pause: follower, for: ${seconds}s }, { kill: other-follower, for: ${s
     writeFileSync(join(requests, 'mars.json'), JSON.stringify({ do: 'kill', wipe: false, untilMs: 1e15 }));
     writeFileSync(join(requests, 'eu-west.json'), '{"do":"explode"}');
     await eventually('they are named', () => /mars\.json/.test(said) && /eu-west\.json/.test(said), 30_000);
+    await eventually('they are removed', () => readdirSync(requests).length === 0, 30_000);
     assert.deepEqual(processes(), before);
   });
 
@@ -167,5 +176,25 @@ steps: [ { pause: follower, for: ${seconds}s }, { kill: other-follower, for: ${s
     assert.equal(http.code, 2);
     assert.match(http.text, /it needs --target local or --target compose/);
     assert.match((await started('run', 'kill-leader', '--target', 'moon').done).text, /one of http, local, compose/);
+  });
+
+  it('a launcher that is killed while processes are paused: the next one ends them, and serves', async () => {
+    await settled();
+    for (const name of ['eu-west', 'router', 'nats']) {
+      const file = join(requestPaths(dataDir).requests, `${name}.json`);
+      writeWhole(file, { do: 'pause', wipe: false, untilMs: systemClock.nowMs() + 600_000 });
+    }
+    await eventually(
+      'they are paused',
+      () => ['eu-west', 'router', 'nats'].every((name) => processes()[name] === 'paused'),
+      30_000,
+    );
+    const exited = once(launcher, 'exit');
+    launcher.kill('SIGKILL');
+    await exited;
+    await launch();
+    assert.match(said, /ended its .*eu-west/);
+    await allRun();
+    await settled();
   });
 });

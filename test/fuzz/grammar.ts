@@ -10,8 +10,11 @@ import {
   entity,
   excluded,
   explain,
+  facets,
+  fields,
   filter,
   filters,
+  highlight,
   ids,
   limit,
   maxPer,
@@ -23,6 +26,7 @@ import {
   region,
   searchQuery,
   signal,
+  sort,
   text,
   time,
   vector,
@@ -50,7 +54,7 @@ export interface Grammar {
 
 type Fields = Readonly<Record<string, Draw>>;
 
-const OPTIONAL_SHARE = 0.25;
+const OPTIONAL_SHARE = 0.2;
 const BULK_SHARE = 0.2;
 const LINES_SHARE = 0.5;
 
@@ -92,7 +96,8 @@ function writes(required: Fields, optional: Fields): Grammar {
 }
 
 const common: Fields = { region, at: time, min_position: position };
-const pages: Fields = { ...common, limit, max_per: maxPer, cursor: oneOf('a.b', 'AAAA') };
+const counted: Fields = { sort, fields, facets, facet_limit: between(1, 20) };
+const pages: Fields = { ...common, ...counted, limit, max_per: maxPer, cursor: oneOf('a.b', 'AAAA') };
 const paged: Fields = { ...pages, filter, exclude: ids, explain };
 /** As fields of a body. */
 const pagedBody: Fields = { ...pages, filter: filters, exclude: excluded, explain: yes };
@@ -102,6 +107,15 @@ const feed: Fields = {
   entity_id: entity,
   seed: between(0, 9),
   user_id: entity,
+};
+
+const search: Fields = {
+  profile,
+  profile_weight: oneOf(0, 0.5, 100),
+  highlight,
+  snippet_length: between(20, 200),
+  syntax: oneOf('plain', 'lunr'),
+  matching: oneOf('most', 'all', 'any'),
 };
 
 /** A drill of a follower that ends by itself, and leaderships that change nothing. */
@@ -116,12 +130,12 @@ export const grammars: Readonly<Record<string, Grammar>> = {
   'POST /embeddings': writes({ entity_id: entity, values: vector }, {}),
   'POST /signals': writes({ entity_id: entity, signal }, { weight, timestamp: time, retract: yes }),
   'DELETE /signals': writes({ entity_id: entity, signal }, { weight, timestamp: time, position, retract: yes }),
-  'GET /items/:id': read({}, common),
-  'GET /items': read({ ids }, common),
+  'GET /items/:id': read({}, { ...common, fields }),
+  'GET /items': read({ ids }, { ...common, fields }),
   'GET /feed': read({}, { ...paged, ...feed }),
   'POST /feed': body({}, { ...pagedBody, ...feed }),
-  'GET /search': read({ query: searchQuery }, paged),
-  'POST /search': body({}, { ...pagedBody, query: searchQuery, vector }),
+  'GET /search': read({ query: searchQuery }, { ...paged, ...search }),
+  'POST /search': body({}, { ...pagedBody, ...search, query: searchQuery, vector }),
   'GET /suggest': read({ prefix: text }, { ...common, limit }),
   'GET /health': read({}, { probe: entity }, { weight: 0.2 }),
   'GET /health/live': read({}, {}, { weight: 0.1 }),

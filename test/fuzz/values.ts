@@ -61,6 +61,15 @@ export const region: Draw = oneOf(...regions);
 export const limit: Draw = between(1, 20);
 export const profile: Draw = oneOf(...profiles);
 export const explain: Draw = oneOf('true', 'false');
+export const sort: Draw = oneOf('year', 'year:desc,score', 'title,entity_id:desc', 'when', 'created_at', '"score":asc');
+export const fields: Draw = oneOf('title', 'title,"og:type"', 'nothing');
+export const facets: Draw = oneOf(
+  'category',
+  'tags,year',
+  'year[..1960,1960..2000,2000..],when[2024-01-01..]',
+  'title,live',
+);
+export const highlight: Draw = oneOf('title');
 export const yes: Draw = oneOf(true, false);
 export const maxPer: Draw = oneOf('category:1', 'category:2', 'tags:3');
 /** A stored time of the past, or now. */

@@ -3,7 +3,7 @@
  * secrets init` has them. Everything follows from one file in the operator's directory, the authorities with their keys; another run
  * renews what is about to expire, and changes nothing else.
  */
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
@@ -13,7 +13,7 @@ import { serversOf } from '../../../shared/stream/servers.ts';
 import { loadTopology } from '../../../shared/topology/parse-topology.ts';
 import { argumentsOf, required, say } from '../../backup/command.ts';
 import type { Command } from '../command.ts';
-import { replaceFile } from '../secret-files.ts';
+import { makeOpenPart, replaceFile } from '../secret-files.ts';
 import { type Issued, issue, newAuthority, type Process } from './issue.ts';
 
 const AUTHORITIES_FILE = 'authorities.pem';
@@ -26,6 +26,10 @@ const DAY_MS = 86_400_000;
 const AUTHORITY_DAYS = 3_650;
 const DEFAULT_DAYS = 365;
 const MOST_DAYS = 3_650;
+
+/** Unlike the other processes it does not look. */
+const BROKER_STEP =
+  '\nnats-server reads its files again on SIGHUP: nats-server --signal reload, or docker compose kill --signal HUP nats';
 
 const steps = ['add', 'exchange', 'remove', 'renew'] as const;
 
@@ -42,8 +46,9 @@ Writes into the directory, one part for each process, which needs no other:
   nats              the same, for nats-server alone
   prometheus        ${CA_FILE}
 
-An authority is made if there is none. A certificate is issued if it is absent, has less than a third of its time left, or is for other
-names; so let it run once a month. Running processes read the files again.
+An authority is made if there is none. A certificate is issued if it is absent or damaged, has less than a third of its time left, or is
+for other names; so let it run once a month. Running processes read the files again; nats-server does on SIGHUP only, and the command says
+when it has to.
 
   --topology  names the regions; a region's certificate is for the host of its url. Default TIDAL_TOPOLOGY
   --days      how long certificates are valid; default ${DEFAULT_DAYS}. An authority is valid for ten years
@@ -54,7 +59,7 @@ names; so let it run once a month. Running processes read the files again.
               remove    only the first one is accepted
 
 nats-server's certificate is for the hosts in NATS_URL, nats if that is not set. Keys are read by their owner only, but for
-nats/${KEY_FILE}.
+nats/${KEY_FILE}. Directories that are made are their owner's only, but for nats and prometheus.
 `,
   run(args) {
     const text = { type: 'string' } as const;
@@ -86,20 +91,25 @@ export function writeCertificates({ directory, topology, days = DEFAULT_DAYS, st
   const authorities = stepped(join(directory, 'operator', AUTHORITIES_FILE), step, nowMs);
   const ca = authorities.map(({ cert }) => cert).join('');
   let issued = 0;
+  let brokerChanged = false;
+  for (const part of ['nats', 'prometheus']) makeOpenPart(join(directory, part));
   for (const [part, process] of processes) {
     const at = (file: string): string => join(directory, part, file);
-    replaceFile(at(CA_FILE), ca, EVERYBODY);
+    const isNew = !existsSync(at(CERT_FILE));
+    let changed = replaceFile(at(CA_FILE), ca, EVERYBODY);
     const wanted = { authority: authorities[0]!, process, nowMs };
-    if (step !== 'renew' && isFit(at(CERT_FILE), at(KEY_FILE), wanted)) continue;
-    const { cert, key } = issue(authorities[0]!, process, { nowMs, days });
-    // nats-server runs as another user, and nothing else has this directory.
-    replaceFile(at(KEY_FILE), key, part === 'nats' ? EVERYBODY : OWNER_ONLY);
-    replaceFile(at(CERT_FILE), cert, EVERYBODY);
-    issued++;
+    if (step === 'renew' || !isFit(at(CERT_FILE), at(KEY_FILE), wanted)) {
+      const { cert, key } = issue(authorities[0]!, process, { nowMs, days });
+      // nats-server runs as another user, and nothing else has this directory.
+      replaceFile(at(KEY_FILE), key, part === 'nats' ? EVERYBODY : OWNER_ONLY);
+      changed = replaceFile(at(CERT_FILE), cert, EVERYBODY);
+      issued++;
+    }
+    if (part === 'nats' && changed && !isNew) brokerChanged = true;
   }
   replaceFile(join(directory, 'prometheus', CA_FILE), ca, EVERYBODY);
   const accepted = authorities.length === 1 ? 'one authority' : 'two authorities';
-  return `${issued} certificates issued, ${accepted} accepted`;
+  return `${issued} certificates issued, ${accepted} accepted${brokerChanged ? BROKER_STEP : ''}`;
 }
 
 /** By part of the directory. */
@@ -150,7 +160,12 @@ function authoritiesIn(file: string): readonly Issued[] {
   if (certs.length < 1 || certs.length > 2 || keys.length !== certs.length) {
     throw new ConfigError(`${file} does not hold one or two authorities, each a certificate and its key`);
   }
-  return certs.map((cert, index) => ({ cert, key: keys[index]! }));
+  return certs.map((cert, index) => {
+    const key = keys[index]!;
+    if (isPair(cert, key)) return { cert, key };
+    // Another one would be refused by all processes, so none is made.
+    throw new ConfigError(`${file}: authority ${index + 1} is damaged, or the key is not that of its certificate`);
+  });
 }
 
 interface Wanted {
@@ -159,10 +174,20 @@ interface Wanted {
   readonly nowMs: number;
 }
 
+function isPair(cert: string, key: string): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
+}
+
 /** Whether there is a certificate of the authority for these names that need not be renewed. */
 function isFit(cert: string, key: string, { authority, process: { hosts }, nowMs }: Wanted): boolean {
   if (!existsSync(cert) || !existsSync(key)) return false;
-  const present = new X509Certificate(readFileSync(cert));
+  const text = readFileSync(cert, 'utf8');
+  if (!isPair(text, readFileSync(key, 'utf8'))) return false;
+  const present = new X509Certificate(text);
   const [from, to] = [Date.parse(present.validFrom), Date.parse(present.validTo)];
   const names = hosts.map((host) => (isIP(host) === 0 ? present.checkHost(host) : present.checkIP(host)));
   return (

@@ -1,6 +1,8 @@
-/** What the commands for a running cluster share: their options, the client of the cluster, and requests to one router. */
+/** What the commands for a running cluster share: their options, the client of the cluster, and single requests to its routers. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { TidalClient, TidalProblem, TidalUnanswered } from '../../../shared/client/client.ts';
+import { baseUrlOf, isKey, keyRule, urlRule } from '../../../shared/client/given.ts';
+import { wasNotSent } from '../../../shared/client/sending.ts';
 import { ConfigError } from '../../../shared/errors/config-error.ts';
 import { messageOf } from '../../../shared/errors/errors.ts';
 import { CommandError, say } from '../../backup/command.ts';
@@ -27,8 +29,8 @@ export interface ClusterArguments {
   flag(name: string): boolean;
   /** Whether `--json` was given. */
   readonly json: boolean;
-  /** The first of the routers at `--url`, for requests whose every answer counts. */
-  readonly router: Router;
+  /** The routers at `--url`, for requests whose every answer counts. */
+  readonly routers: Routers;
   /** Of the routers at `--url`. Each is asked once: a terminal should not wait for one that is away. */
   readonly client: TidalClient;
   /** Prints the answer as JSON if that was asked for, and otherwise what `lines` makes of it. */
@@ -51,17 +53,17 @@ export function clusterArguments(
     return typeof value === 'string' && value !== '' ? value : undefined;
   };
   const urls = (text('url') ?? process.env.TIDAL_URL ?? DEFAULT_URL).split(',').map((url) => url.trim());
-  for (const url of urls) {
-    if (/^https?:$/.test(protocolOf(url))) continue;
-    throw new ConfigError(`--url must be an http or https address such as ${DEFAULT_URL}, not "${url}"`);
-  }
-  const key = text('key') ?? process.env.TIDAL_API_KEY;
+  const from = (name: string, variable: string): string => (text(name) === undefined ? variable : `--${name}`);
+  if (urls.some((url) => baseUrlOf(url) === undefined))
+    throw new ConfigError(`${from('url', 'TIDAL_URL')} must be ${urlRule}`);
+  const key = text('key') ?? (process.env.TIDAL_API_KEY || undefined);
+  if (key !== undefined && !isKey(key)) throw new ConfigError(`${from('key', 'TIDAL_API_KEY')} must be ${keyRule}`);
   return {
     words: positionals,
     text,
     flag: (name) => values[name] === true,
     json: values.json === true,
-    router: new Router(urls[0]!, key),
+    routers: new Routers(urls, key),
     client: new TidalClient({
       ...{ urls, key, attempts: urls.length },
       ...{ attemptMs: TIMEOUT_MS, deadlineMs: TIMEOUT_MS * urls.length },
@@ -80,21 +82,33 @@ function parsed(args: readonly string[], options: Options) {
   }
 }
 
-function protocolOf(url: string): string {
-  try {
-    return new URL(url).protocol;
-  } catch {
-    return '';
+/** No router has answered one request. */
+export class NoAnswer extends CommandError {
+  /** True: the request was not carried out. False: it may have been. */
+  readonly notSent: boolean;
+  /** A code of the system, or a sentence. */
+  readonly reason: string;
+
+  constructor(urls: readonly string[], error: unknown) {
+    super(`no answer from ${urls.join(', ')}: ${reasonOf(error)}`, { cause: error });
+    this.notSent = wasNotSent(error);
+    const { code } = ((error as { readonly cause?: unknown }).cause ?? {}) as { readonly code?: unknown };
+    this.reason = typeof code === 'string' ? code : reasonOf(error);
   }
 }
 
-/** A router's HTTP surface. */
-export class Router {
-  readonly url: string;
+/**
+ * The HTTP surface of routers. One of them is asked until it does not answer or fails; then it is the next one's turn. A request is
+ * sent again only if it was not sent, so that it is carried out once at most.
+ */
+export class Routers {
+  readonly urls: readonly string[];
   private readonly key: string | undefined;
+  /** Index of the one that is asked. */
+  private at = 0;
 
-  constructor(url: string, key: string | undefined) {
-    this.url = url.replace(/\/+$/, '');
+  constructor(urls: readonly string[], key: string | undefined) {
+    this.urls = urls.map((url) => url.replace(/\/+$/, ''));
     this.key = key;
   }
 
@@ -110,38 +124,57 @@ export class Router {
     return this.request<T>(path, { method: 'POST', body: JSON.stringify(body) });
   }
 
-  /** One request, whatever the answer is. Throws what `fetch` throws. */
-  fetch(path: string, init: RequestInit & { readonly headers?: Readonly<Record<string, string>> }): Promise<Response> {
+  /** One request, whatever the answer is; `url`: of the router that gave it. Throws `NoAnswer`. */
+  async fetch(
+    path: string,
+    init: RequestInit & { readonly headers?: Readonly<Record<string, string>> },
+  ): Promise<{ readonly url: string; readonly status: number; readonly text: string }> {
     const authorization = this.key === undefined ? {} : { authorization: `Bearer ${this.key}` };
     const headers = { 'content-type': 'application/json', ...authorization, ...init.headers };
-    return fetch(this.url + path, { ...init, headers, signal: init.signal ?? AbortSignal.timeout(TIMEOUT_MS) });
+    const asked: string[] = [];
+    for (const first = this.at; ; ) {
+      const url = this.urls[(first + asked.length) % this.urls.length]!;
+      asked.push(url);
+      try {
+        const signal = init.signal ?? AbortSignal.timeout(TIMEOUT_MS);
+        const response = await fetch(url + path, { ...init, headers, redirect: 'manual', signal });
+        const text = await response.text();
+        // Health is answered with 503 by a router that is well.
+        if (response.status >= 500 && path !== '/health') this.leave(url);
+        return { url, status: response.status, text };
+      } catch (error) {
+        this.leave(url);
+        const notSent = wasNotSent(error);
+        if (!notSent || asked.length === this.urls.length) throw new NoAnswer(notSent ? asked : [url], error);
+      }
+    }
+  }
+
+  /** Unless another request has left it already. */
+  private leave(url: string): void {
+    if (this.urls[this.at] === url) this.at = (this.at + 1) % this.urls.length;
   }
 
   private async request<T>(path: string, init: RequestInit & { readonly headers?: never }): Promise<T> {
-    let response: Response;
-    let text: string;
-    try {
-      response = await this.fetch(path, init);
-      text = await response.text();
-    } catch (error) {
-      throw new CommandError(`no answer from ${this.url}: ${reasonOf(error)}`);
-    }
+    const { url, status, text } = await this.fetch(path, init);
     const body = parsedBody(text);
-    if (body === undefined)
-      throw new CommandError(`${this.url} answered ${response.status} without JSON: is it a router?`);
+    if (body === undefined) throw new CommandError(`${url} answered ${status} without JSON: is it a router?`);
     // /health answers 503 with a status.
-    if (!response.ok && 'code' in body) throw new CommandError(sentenceOf(body));
-    return body as T;
+    const isHealth = path === '/health' && status === 503 && typeof body.status === 'string';
+    if ((status >= 200 && status < 300) || isHealth) return body as T;
+    const isProblem = typeof body.code === 'string';
+    throw new CommandError(isProblem ? sentenceOf(body) : `${url} answered ${status}, and not as a router does`);
   }
 }
 
 /** Why there was no answer. */
-export function reasonOf(error: unknown): string {
+function reasonOf(error: unknown): string {
   const { cause } = error as { readonly cause?: unknown };
   return cause instanceof Error && cause.message !== '' ? cause.message : messageOf(error);
 }
 
-function parsedBody(text: string): Readonly<Record<string, unknown>> | undefined {
+/** Undefined if it is no object. */
+export function parsedBody(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const body: unknown = JSON.parse(text);
     return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : undefined;

@@ -24,37 +24,40 @@ export const runDrillFile: Command = {
   summary: 'runs a drill from its file, undoes it, and says whether the cluster held',
   help: `tidal drill run FILE [--report DIRECTORY] [--short] [--target http|local|compose]
 
-FILE is a path, or the name of a drill of the library (tidal drill list). The steady state must hold first, otherwise nothing is done.
-Whatever the drill does is undone at its end, when it is aborted, and on Ctrl+C. Needs a key with the scopes admin, read and write.
+FILE is a path, or the name of a drill of the library (tidal drill list). The steady state must hold first, otherwise no step is done.
+Whatever the drill does is undone at its end, also when it is aborted, and on Ctrl+C; a second Ctrl+C ends the program at once. Needs a
+key with the scopes admin, read and write.
 
   --report    a directory for the report: a page (report.html) and the same as JSON (report.json)
   --short     waits of at most 2 s, repetitions of at most two${targetHelp}
-  --url       a router, of several with commas the first; default TIDAL_URL, then http://127.0.0.1:9500
+  --url       a router, or several with commas: the next is asked if one is away; default TIDAL_URL, then http://127.0.0.1:9500
   --key       default TIDAL_API_KEY, where no list of processes shows it
   --json      the report as one line of JSON
 
 Exit code 0: the cluster held. 1: it deviated. 2: the drill could not run, and nothing was done. 3: it was aborted.
 `,
   async run(args) {
-    const { words, text, flag, json, router } = clusterArguments(args, {
+    const { words, text, flag, json, routers } = clusterArguments(args, {
       words: ['FILE'],
       options: { report: { type: 'string' }, short: { type: 'boolean' }, ...targetOptions },
     });
-    const { target, processes } = targetOf(text, router.url);
+    const { target, processes } = targetOf(text, routers.urls);
     const file = loadDrill(fileOf(words[0]!));
     const drill = flag('short') ? shortened(file) : file;
     const directory = text('report');
     if (directory !== undefined) makeReportDirectory(directory);
+    // Output that cannot be written (a closed terminal, `| head`) ends no drill: what it has done has to be undone.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
     const ending = new AbortController();
     onEndAsked((cause) => {
       if (ending.signal.aborted) process.exit(results.aborted);
       ending.abort(`interrupted (${cause})`);
     });
     const show = (line: string): void => say(printable(line));
-    if (!json) show(`${drill.title} (${router.url}, ${target})`);
+    if (!json) show(`${drill.title} (${routers.urls.join(', ')}, ${target})`);
     const guard = target === 'compose' && needsProcesses(drill) ? startGuard() : undefined;
     const report = await runDrill({
-      ...{ drill, surface: new HttpSurface(router), processes, clock, random, signal: ending.signal },
+      ...{ drill, surface: new HttpSurface(routers), processes, clock, random, signal: ending.signal },
       say: json ? () => {} : show,
     });
     if (report.left.length === 0) guard?.release();

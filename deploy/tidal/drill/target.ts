@@ -13,7 +13,7 @@ export const targetOptions = { target: { type: 'string' }, 'data-dir': { type: '
 
 export const targetHelp = `
   --target    where its processes are. local: npm start on this machine. compose: docker compose here (COMPOSE_FILE,
-              COMPOSE_PROJECT_NAME). http: nowhere, the router alone. Default: local if npm start serves --url, else http
+              COMPOSE_PROJECT_NAME). http: nowhere, the routers alone. Default: local if npm start serves --url, else http
   --data-dir  of npm start, default TIDAL_DATA_DIR, then .tidal`;
 
 export interface Targeted {
@@ -22,7 +22,7 @@ export interface Targeted {
 }
 
 /** Throws `ConfigError`. */
-export function targetOf(text: (name: string) => string | undefined, url: string): Targeted {
+export function targetOf(text: (name: string) => string | undefined, urls: readonly string[]): Targeted {
   const given = text('target');
   if (given !== undefined && !(targets as readonly string[]).includes(given))
     throw new ConfigError(`--target must be one of ${targets.join(', ')}, not "${given}"`);
@@ -30,13 +30,13 @@ export function targetOf(text: (name: string) => string | undefined, url: string
   if (given === 'http') return { target: given, processes: undefined };
   if (given === 'compose') return { target: given, processes: new ComposeProcesses({ clock, docker }) };
   const launcher = launcherAt(dataDir);
-  const serves = launcher !== undefined && isSame(launcher.url, url);
+  const serves = launcher !== undefined && urls.some((url) => isSame(launcher.url, url));
   if (serves) return { target: 'local', processes: new LocalProcesses({ dataDir, clock }) };
   if (given === undefined) return { target: 'http', processes: undefined };
   const why =
     launcher === undefined
       ? 'no cluster of npm start runs there'
-      : `the cluster there serves ${launcher.url}, not ${url}`;
+      : `the cluster there serves ${launcher.url}, not ${urls.join(', ')}`;
   throw new ConfigError(`--target local, --data-dir ${dataDir}: ${why}`);
 }
 

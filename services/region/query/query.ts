@@ -194,6 +194,8 @@ export interface ParsedFeedQuery extends PageStart {
   readonly query: FeedQuery;
   /** Metadata fields to show; undefined: all. */
   readonly fields: readonly string[] | undefined;
+  readonly facets: readonly Facet[];
+  readonly facetLimit: number;
   /** Notes for the answer about parameters without effect. */
   readonly notes: readonly string[];
 }
@@ -234,7 +236,11 @@ export function parseFeedQuery(
     explain: parseExplain(search),
     sort: parseSort(search),
   };
-  return { query, fields: parseFields(search), ...parsePage(search, cursors, feedIdentity(query)), notes };
+  return {
+    ...{ query, notes, fields: parseFields(search) },
+    ...{ facets: parseFacets(search), facetLimit: parseFacetLimit(search) },
+    ...parsePage(search, cursors, feedIdentity(query)),
+  };
 }
 
 /** The identity that cursors of this query are bound to: everything that decides the ranking and the size of its pages. */

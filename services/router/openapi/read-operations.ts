@@ -112,6 +112,7 @@ export const readOperations = {
             },
             related: { profile: 'related', entity_id: 1, explain: true },
             shuffled: { profile: 'shuffle', seed: 7, max_per: 'category:2', sort: 'year:desc' },
+            counted: { profile: 'top', facets: ['category', 'year[..1960,1960..]'], facet_limit: 3 },
           }),
         },
       },

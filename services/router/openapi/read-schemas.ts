@@ -34,14 +34,19 @@ const found: Properties = {
   total_matched: count('Items of the result.'),
   relaxed,
 };
-const foundSometimes: Properties = {
-  query: text('As it was asked.'),
+const counted: Properties = {
   facets: record(
-    array(object({ value: text('A value, or a range as it was asked for.'), count: count() })),
+    array(
+      object({
+        value: { type: ['string', 'number'], description: 'A value, or a range as it was asked for.' },
+        count: count(),
+      }),
+    ),
     'By field that was asked for: its values with the number of items that have them, the most frequent first.',
   ),
   facet_stats: record(object({ min: number(), max: number() }), 'Of the fields with numbers.'),
 };
+const foundSometimes: Properties = { query: text('As it was asked.'), ...counted };
 
 export const readSchemas: Readonly<Record<string, Schema>> = {
   Signals: record(
@@ -89,13 +94,16 @@ export const readSchemas: Readonly<Record<string, Schema>> = {
       pinned: { type: 'boolean', const: true, description: 'A curation of the schema puts it first.' },
     },
   ),
-  FeedAnswer: object({
-    ...list,
-    profile: text(),
-    total_scored: count('Items that pass the filters and the gates of the profile.'),
-    relaxed,
-    notes: array(text(), { description: 'Parameters without effect.' }),
-  }),
+  FeedAnswer: object(
+    {
+      ...list,
+      profile: text(),
+      total_scored: count('Items that pass the filters and the gates of the profile.'),
+      relaxed,
+      notes: array(text(), { description: 'Parameters without effect.' }),
+    },
+    counted,
+  ),
   SearchAnswer: object(found, foundSometimes),
   CombinedSearchAnswer: object(
     { ...found, candidates: object({}, { text: count(), vector: count() }, 'How many items each list contributed.') },

@@ -29,6 +29,8 @@ export class UnansweredRequests {
   private readonly options: UnansweredRequestsOptions;
   private readonly pipelines = new Map<Socket, Pipeline>();
   private readonly ended;
+  /** Of all pipelines. */
+  private waiting = 0;
 
   constructor(options: UnansweredRequestsOptions) {
     this.options = options;
@@ -36,7 +38,7 @@ export class UnansweredRequests {
     metrics.gauge({
       name: 'tidal_http_pipelined_requests',
       help: 'Requests received that wait until earlier ones of their connection are answered.',
-      read: () => this.waiting(),
+      read: () => this.waiting,
     });
     metrics.gauge({
       name: 'tidal_http_connections_paused',
@@ -51,7 +53,12 @@ export class UnansweredRequests {
 
   /** Called before anything is read from the connection. */
   watch(socket: Socket): void {
-    const pipeline = new Pipeline(socket, this.options, () => this.limitAll());
+    const pipeline = new Pipeline(socket, this.options, {
+      changed: (by) => {
+        this.waiting += by;
+      },
+      mustWait: () => this.limitAll(),
+    });
     this.pipelines.set(socket, pipeline);
     socket.once('close', () => {
       this.pipelines.delete(socket);
@@ -76,37 +83,38 @@ export class UnansweredRequests {
     else pipeline.endAfterAll(end);
   }
 
-  private waiting(): number {
-    let sum = 0;
-    for (const { waiting } of this.pipelines.values()) sum += waiting.length;
-    return sum;
-  }
-
   private limitAll(): void {
     const { waitingLimit = WAITING_LIMIT } = this.options;
-    if (this.waiting() <= waitingLimit) return;
+    if (this.waiting <= waitingLimit) return;
     const [socket] = [...this.pipelines].reduce((a, b) => (b[1].waiting.length > a[1].waiting.length ? b : a));
     this.ended.inc();
     socket.destroy();
   }
 }
 
+interface Waits {
+  /** More requests wait by this number, or fewer. */
+  changed(by: number): void;
+  /** Some could not be handled now. */
+  mustWait(): void;
+}
+
 class Pipeline {
   private readonly socket: Socket;
   private readonly limit: number;
   private readonly handle: Handle;
-  private readonly onWaiting: () => void;
+  private readonly waits: Waits;
   private readonly handled = new Map<ServerResponse, IncomingMessage>();
   private isScheduled = false;
   private end: (() => void) | undefined;
   waiting: (readonly [IncomingMessage, ServerResponse])[] = [];
   isPaused = false;
 
-  constructor(socket: Socket, { limit, handle }: UnansweredRequestsOptions, onWaiting: () => void) {
+  constructor(socket: Socket, { limit, handle }: UnansweredRequestsOptions, waits: Waits) {
     this.socket = socket;
     this.limit = limit;
     this.handle = handle;
-    this.onWaiting = onWaiting;
+    this.waits = waits;
     // Node resumes it for every body that is read.
     socket.on('resume', () => {
       if (this.isPaused) socket.pause();
@@ -115,6 +123,7 @@ class Pipeline {
 
   add(request: IncomingMessage, response: ServerResponse): void {
     this.waiting.push([request, response]);
+    this.waits.changed(1);
     if (this.isScheduled) return;
     this.isScheduled = true;
     // After what was read is parsed: a small body is complete by then, and all requests that arrived together are known.
@@ -126,13 +135,13 @@ class Pipeline {
 
   endAfterAll(end: () => void): void {
     this.end ??= end;
-    this.waiting = this.waiting.filter(([request]) => request.complete);
+    this.keep(this.waiting.filter(([request]) => request.complete));
     this.advance();
   }
 
   /** The client has disconnected. Node does not report that to answers that are behind another one. */
   release(): void {
-    this.waiting = [];
+    this.keep([]);
     this.end = undefined;
     for (const response of this.handled.keys()) {
       if (response.destroyed) continue;
@@ -141,9 +150,15 @@ class Pipeline {
     }
   }
 
+  private keep(waiting: Pipeline['waiting']): void {
+    this.waits.changed(waiting.length - this.waiting.length);
+    this.waiting = waiting;
+  }
+
   private advance(): void {
     while (this.waiting.length > 0 && this.handled.size < this.limit) {
       const [request, response] = this.waiting.shift()!;
+      this.waits.changed(-1);
       this.handled.set(response, request);
       response.once('close', () => {
         this.handled.delete(response);
@@ -155,10 +170,13 @@ class Pipeline {
     this.isPaused = waiting.length > 0 || end !== undefined;
     if (this.isPaused) socket.pause();
     else if (isPaused) socket.resume();
-    if (waiting.length > 0) this.onWaiting();
+    if (waiting.length > 0) this.waits.mustWait();
     // What did not arrive whole is the last one, and is answered by `end`.
     if (end === undefined || waiting.length > 0 || [...this.handled.values()].some(({ complete }) => complete)) return;
     this.end = undefined;
+    this.isPaused = false;
     end();
+    // Only reading shows that the client has closed.
+    socket.resume();
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import { CommandError } from '../../../deploy/backup/command.ts';
-import type { Answered, Processes, SignalWrite, Surface } from '../../../deploy/drill/surface.ts';
+import type { Answered, Processes, Removal, SignalWrite, Surface } from '../../../deploy/drill/surface.ts';
 import type { ClusterHealth, ClusterStatus, VerifyAnswer } from '../../../services/router/cluster/cluster.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 
@@ -30,6 +30,11 @@ export class SimulatedSurface implements Surface, Processes {
   /** How the n-th write is answered, and how often it counts in a region; default: acknowledged, once. */
   fate: (n: number) => { readonly answer?: Answered; readonly copies?: (region: string) => number } = () => ({});
   differ = false;
+  /** Whether the n-th removal, from 1, leaves an item. */
+  isKept: (entity: number, n: number) => boolean = () => false;
+  removals = 0;
+  /** Comparisons of the regions. */
+  comparisons = 0;
   /** Thrown by the next operation of this name. */
   readonly failing = new Map<string, string>();
 
@@ -79,6 +84,7 @@ export class SimulatedSurface implements Surface, Processes {
   }
 
   async verify(): Promise<VerifyAnswer> {
+    this.comparisons++;
     const together = this.partitioned.size + this.away.size === 0;
     const converged = this.differ ? false : together ? true : null;
     return {
@@ -135,11 +141,16 @@ export class SimulatedSurface implements Surface, Processes {
     for (const entity of entities) this.items.add(entity);
   }
 
-  async removeItems(entities: readonly number[]): Promise<void> {
-    for (const entity of entities) this.items.delete(entity);
+  async removeItems(entities: readonly number[]): Promise<Removal> {
+    this.removals++;
+    const left = entities.filter((entity) => this.isKept(entity, this.removals));
+    for (const entity of entities) if (!left.includes(entity)) this.items.delete(entity);
+    return { left, why: left.length === 0 ? '' : 'overloaded' };
   }
 
   async sums(region: string, entities: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    const failure = this.failing.get('sums');
+    if (failure !== undefined) throw new CommandError(failure);
     const sums = this.counted.get(region)!;
     return new Map(entities.filter((id) => this.items.has(id)).map((id) => [id, sums.get(id) ?? 0]));
   }

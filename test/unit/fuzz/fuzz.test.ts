@@ -1,11 +1,20 @@
 /** The parts of the fuzzer: it knows every route, draws the same from the same seed, and its judge finds what it is meant to find. */
 import assert from 'node:assert/strict';
+import {
+  feedParameters,
+  itemParameters,
+  itemsParameters,
+  searchFields,
+  searchParameters,
+  suggestParameters,
+} from '../../../shared/protocol/read-parameters.ts';
 import { AnswerReader } from '../../fuzz/answers.ts';
 import { grammars } from '../../fuzz/grammar.ts';
 import { Judge } from '../../fuzz/judge.ts';
 import { drawFuzzRequest } from '../../fuzz/mutate.ts';
 import { publicRoutes } from '../../fuzz/routes.ts';
 import { jsonText, Raw } from '../../fuzz/values.ts';
+import { seededRandom } from '../../harness/kernel/seeded-random.ts';
 
 const answered = (status: number, body: string, type = 'application/problem+json') => ({
   ...{ status, body: Buffer.from(body), closes: false },
@@ -18,6 +27,31 @@ const answered = (status: number, body: string, type = 'application/problem+json
 describe('the fuzzer', () => {
   it('has a grammar for every public route, and for no other', () => {
     assert.deepEqual(Object.keys(grammars).sort(), [...publicRoutes()].sort());
+  });
+
+  it('has all parameters of the reads, and all fields of their bodies', () => {
+    const known: readonly (readonly [string, readonly string[]])[] = [
+      ['GET /items/:id', itemParameters],
+      ['GET /items', itemsParameters],
+      ['GET /suggest', suggestParameters],
+      ['GET /feed', feedParameters],
+      ['POST /feed', feedParameters],
+      ['GET /search', searchParameters],
+      ['POST /search', searchFields],
+    ];
+    for (const [route, names] of known) {
+      const drawn = new Set<string>();
+      const random = seededRandom(5);
+      for (let count = 0; count < 5_000; count++) {
+        const { query, body } = grammars[route]!.draw(random);
+        for (const name of [...query.map(([each]) => each), ...Object.keys(body ?? {})]) drawn.add(name);
+      }
+      assert.deepEqual(
+        names.filter((name) => !drawn.has(name)),
+        [],
+        route,
+      );
+    }
   });
 
   it('draws the same request from the same seed and number, and others from others', () => {

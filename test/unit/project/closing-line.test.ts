@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { longSuites } from '../../harness/reporter/closing-line-reporter.ts';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 
@@ -41,5 +42,19 @@ describe('the closing line of a test run', function () {
       it.skip('c', () => {});
       describe('d', () => { before(() => { throw new Error('hook'); }); it('e', () => {}); });`;
     assert.deepEqual(await run(suite), { exitCode: 2, lastLine: '1 passed, 2 failed, 1 skipped' });
+  });
+
+  it('stands below the suites that took long, the longest first', () => {
+    const tookMs = new Map([
+      [join(root, 'a.test.js'), 9_999],
+      [join(root, 'b.test.js'), 10_400],
+      [join(root, 'c/d.test.js'), 200_000],
+    ]);
+    assert.deepEqual(longSuites(tookMs), [
+      'suites that took longest:',
+      '  200 s  c/d.test.js',
+      '   10 s  b.test.js',
+      '',
+    ]);
   });
 });

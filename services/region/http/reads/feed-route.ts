@@ -7,12 +7,10 @@ import type { Cursors } from '../../pages/pages.ts';
 import { feedIdentity, parseFeedQuery } from '../../query/query.ts';
 import type { FeedQuery, ReadTime } from '../../rank/rank.ts';
 import type { ReadQueue } from '../../read-queue/read-queue.ts';
-import type { SortKey } from '../../result/result.ts';
-import type { Ranking, Scored, ScorePart } from '../../scored/scored.ts';
+import type { Scored, ScorePart } from '../../scored/scored.ts';
 import type { Search, TextSlices } from '../../search/search.ts';
 import type { Entities } from '../../state/entities/entities.ts';
 import type { Selection } from '../../state/filter-index/filter-index.ts';
-import type { RunSteps } from '../../state/text/text.ts';
 import { bodyFields, type JsonBodies, parametersOf, readJson } from './json-parameters.ts';
 import {
   diversityOf,
@@ -24,7 +22,7 @@ import {
   takeBoundedPage,
 } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
-import { type Pageable, sortedFound, sortedMatches } from './whole-result.ts';
+import { facetsOf, type Pageable, sortedFound, sortedMatches, type WholeList, wholeOf } from './whole-result.ts';
 
 export interface FeedParts extends ListParts, JsonBodies {
   readonly entities: Entities;
@@ -45,6 +43,8 @@ interface Ranked {
   /** See `Found`. */
   readonly position?: string | undefined;
   readonly metadataOf?: MetadataOf;
+  /** What facets are counted over; absent: none are asked for. */
+  readonly all?: WholeList;
 }
 
 export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading): void {
@@ -54,9 +54,11 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
     const asked = parseFeedQuery(parameters, { profiles: rank.profiles, cursors });
     const { query, from, notes } = asked;
     const { profile, limit, filters, exclude, maxPer, sort } = query;
-    const isFiltered = filters.length > 0 || maxPer !== undefined || sort !== undefined;
+    const { facets, facetLimit } = asked;
+    const isWhole = sort !== undefined || facets.length > 0;
+    const isFiltered = filters.length > 0 || maxPer !== undefined || isWhole;
     if (isFiltered || profile === 'related') reading.requireIndexes();
-    const answer = ({ ranking, ranked, explain, readTime, position, metadataOf }: Ranked) => {
+    const answer = ({ ranking, ranked, explain, readTime, position, metadataOf, all }: Ranked) => {
       const { atMs } = readTime;
       const diversity = diversityOf(parts, maxPer, ranked, metadataOf);
       const page = takeBoundedPage(parts, ranking, { limit, from, diversity });
@@ -67,6 +69,7 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
         items: presentItems(parts, page.items, { ...shown, ...(query.explain ? { explain } : {}) }),
         next_cursor: page.next === undefined ? null : cursors.write(feedIdentity(query), atMs, page.next),
         total_scored: ranking.total,
+        ...(all === undefined ? {} : facetsOf(parts, all, [], { facets, limit: facetLimit })),
         relaxed: relaxedOf(maxPer, page.relaxed),
         notes,
       };
@@ -79,6 +82,7 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
         return reading.at(asked, (readTime) =>
           answer({
             ...{ ranking: sortedFound(parts, found, sort), explain, readTime, position: found.position },
+            ...(facets.length === 0 ? {} : { all: wholeOf(found) }),
             metadataOf: (entity) => catalog.indexedOf(entity),
           }),
         );
@@ -92,29 +96,37 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
       (readTime: ReadTime) =>
       (scored: Scored): readonly ScorePart[] =>
         rank.explain(query, scored, readTime);
-    // Of the whole feed, which is sorted from the indexes as they are.
-    const attemptSorted = (keys: readonly SortKey[], { run, position }: TextSlices, readTime: ReadTime) => {
+    const rankedAt = (readTime: ReadTime) => {
+      const rankingOf = (selection: Selection | undefined, name?: string) =>
+        rank.ranking(query, filterIndex.excluding(selection, exclude), readTime, slices, name);
       const selection = selecting?.now(reads.over);
-      const matches = rank.ranking(query, filterIndex.excluding(selection, exclude), readTime, slices).matches();
-      const own: RunSteps = (id, begin) => run(`${readTime.atMs} ${id}`, begin);
-      const ranking = sortedMatches(parts, { matches, run: own }, keys);
+      const byScore = rankingOf(selection);
+      return { byScore, ranked: { selection: () => selection ?? filterIndex.select([]), rankingOf } };
+    };
+    // The whole feed is sorted and counted from the indexes as they are.
+    const attemptWhole = ({ run, position }: TextSlices, readTime: ReadTime) => {
+      const { byScore, ranked } = rankedAt(readTime);
+      const all: WholeList = {
+        matches: () => byScore.matches(),
+        run: (id, begin) => run(`${readTime.atMs} ${id}`, begin),
+      };
       const metadataOf: MetadataOf = (entity) => catalog.indexedOf(entity);
-      return answer({ ranking, explain: explainedAt(readTime), readTime, position, metadataOf });
+      return answer({
+        ...(sort === undefined ? { ranking: byScore, ranked } : { ranking: sortedMatches(parts, all, sort) }),
+        ...{ explain: explainedAt(readTime), readTime, position, metadataOf },
+        ...(facets.length === 0 ? {} : { all }),
+      });
     };
     const attempt = (readTime: ReadTime) => {
       if (isFiltered) reading.requireCurrentIndexes();
-      const rankingOf = (selection: Selection | undefined, name?: string): Ranking =>
-        rank.ranking(query, filterIndex.excluding(selection, exclude), readTime, slices, name);
-      const selection = selecting?.now(reads.over);
-      const ranking = rankingOf(selection);
-      const ranked = { selection: () => selection ?? filterIndex.select([]), rankingOf };
-      return answer({ ranking, ranked, explain: explainedAt(readTime), readTime });
+      const { byScore, ranked } = rankedAt(readTime);
+      return answer({ ranking: byScore, ranked, explain: explainedAt(readTime), readTime });
     };
     try {
-      if (sort !== undefined) {
+      if (isWhole) {
         ctx.body = await reading.ofIndexes(ctx, 'feed').run((indexes) => {
           const { atMs, continued } = asked;
-          return reading.at({ atMs, continued }, (readTime) => attemptSorted(sort, indexes, readTime), nowMs);
+          return reading.at({ atMs, continued }, (readTime) => attemptWhole(indexes, readTime), nowMs);
         });
         return;
       }

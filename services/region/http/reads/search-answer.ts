@@ -20,7 +20,7 @@ import {
   takeBoundedPage,
 } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
-import { facetsOf, sortedFound } from './whole-result.ts';
+import { facetsOf, sortedFound, wholeOf } from './whole-result.ts';
 
 export interface SearchParts extends ListParts {
   readonly entities: Entities;
@@ -95,7 +95,7 @@ export async function answerSearch(
           next_cursor: next === undefined ? null : cursors.write(asked.identity, readTime.atMs, next),
           total_matched: found.total + pinned.length,
           ...(byVector ? { candidates: found.candidates } : {}),
-          ...(facets.length === 0 ? {} : facetsOf(parts, result, pinned, { facets, limit: asked.facetLimit })),
+          ...(facets.length === 0 ? {} : facetsOf(parts, wholeOf(result), pinned, { facets, limit: asked.facetLimit })),
           relaxed: [...found.relaxed, ...relaxedOf(maxPer, page.relaxed)],
         };
       },

@@ -10,12 +10,11 @@ import {
   type SortKey,
   topCounts,
 } from '../../result/result.ts';
-import { compareScored, type Matches, type Ranking, rankingOf, type Scored } from '../../scored/scored.ts';
+import { compareScored, type Ranking, rankingOf, type Scored } from '../../scored/scored.ts';
 import { CANDIDATES, type Found, type WholeResult } from '../../search/search.ts';
 import type { Catalog } from '../../state/catalog/catalog.ts';
 import type { Entities } from '../../state/entities/entities.ts';
 import type { FilterIndex, ValueCounts } from '../../state/filter-index/filter-index.ts';
-import type { RunSteps } from '../../state/text/text.ts';
 
 export interface WholeParts {
   readonly catalog: Catalog;
@@ -35,9 +34,11 @@ const COLUMNS_FROM = 1_000;
 /** A list that is sorted by fields. */
 export function sortedMatches(
   { catalog, entities, filterIndex }: WholeParts,
-  { matches, run }: { readonly matches: Matches; readonly run: RunSteps },
+  { matches: all, run }: Pick<WholeResult, 'matches' | 'run'>,
   keys: readonly SortKey[],
 ): Pageable {
+  // Before the steps: it has steps of its own.
+  const matches = all();
   const columns = new Map<string, Float64Array>();
   for (const { by, field } of matches.ordinals.length < COLUMNS_FROM ? [] : keys) {
     if (by !== 'field' || columns.has(field)) continue;
@@ -67,7 +68,7 @@ export function sortedFound(parts: WholeParts, found: Found, sort: readonly Sort
   const keys = sort ?? (whole?.isRanked === false ? NEWEST_FIRST : undefined);
   if (keys === undefined) return found;
   if (whole === undefined) return sortedFew(parts, found, keys);
-  const sorted = sortedMatches(parts, { matches: whole.matches(), run: whole.run }, keys);
+  const sorted = sortedMatches(parts, whole, keys);
   return found.statistics === undefined ? sorted : { ...sorted, statistics: () => found.statistics!() };
 }
 
@@ -102,19 +103,26 @@ interface FacetAnswer {
   readonly facet_stats: Readonly<Record<string, { readonly min: number; readonly max: number }>>;
 }
 
-/** The facets of everything that was found, and of the pinned items beside it. */
+/** Everything that is on a list: in slices, or there already. */
+export type WholeList = Pick<WholeResult, 'matches' | 'run'> | readonly Scored[];
+
+export function wholeOf(found: Found): WholeList {
+  return found.whole ?? listOf(found);
+}
+
+/** The facets of everything on the list, and of the pinned items beside it. */
 export function facetsOf(
   parts: WholeParts,
-  found: Found,
+  all: WholeList,
   pinned: readonly number[],
   { facets, limit }: { readonly facets: readonly Facet[]; readonly limit: number },
 ): FacetAnswer {
   const beside = pinned.map((entity): Scored => ({ entity, score: 0 }));
   const answers = facets.map((facet) => {
     const counts =
-      found.whole === undefined
-        ? countFew(parts.catalog, [...listOf(found), ...beside], facet)
-        : countWhole(parts, { whole: found.whole, pinned }, facet, limit);
+      'matches' in all
+        ? countWhole(parts, { whole: all, pinned }, facet, limit)
+        : countFew(parts.catalog, [...all, ...beside], facet);
     const values =
       facet.ranges === undefined
         ? topCounts(counts, limit)
@@ -135,7 +143,7 @@ const BITS_A_STEP = 65_536;
 
 function countWhole(
   { filterIndex, entities }: WholeParts,
-  { whole, pinned }: { readonly whole: WholeResult; readonly pinned: readonly number[] },
+  { whole, pinned }: { readonly whole: Pick<WholeResult, 'matches' | 'run'>; readonly pinned: readonly number[] },
   facet: Facet,
   limit: number,
 ): ValueCounts {

@@ -1,8 +1,9 @@
 /** The files of drills: what is accepted, and mistakes with their lines and the accepted values. */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { flattened, shortened } from '../../../../deploy/drill/drill.ts';
+import { flattened, REQUEST_LIMIT_MS, shortened } from '../../../../deploy/drill/drill.ts';
 import { loadDrill, parseDrill } from '../../../../deploy/drill/parse-drill.ts';
+import { breaches } from '../../../../deploy/drill/watch.ts';
 
 const whole = `version: 1
 title: A title
@@ -178,6 +179,25 @@ describe('the file of a drill', () => {
       'steady: { error_rate: { max: 0 } }',
       /steady.error_rate \(line 3\): needs a load/,
     ],
+    ['an absence that may not be seen', 'for: 5s', 'for: 500ms', /steps\[6\].for \(line 22\): must be at least 1s/],
+    [
+      'an abort condition that no error rate can meet',
+      'abort: { write_p99_ms: { max: 5000 } }',
+      'abort: { error_rate: { max: 1 } }',
+      /abort.error_rate \(line 30\): can never abort: max must be below 1$/m,
+    ],
+    [
+      'an abort condition that no request can meet',
+      'abort: { write_p99_ms: { max: 5000 } }',
+      'abort: { read_p99_ms: { max: 25000 } }',
+      /abort.read_p99_ms \(line 30\): can never abort: max must be below 25000, after which a request is given up/,
+    ],
+    [
+      'an abort condition below 0',
+      'abort: { write_p99_ms: { max: 5000 } }',
+      'abort: { lag_events: { min: 0 } }',
+      /abort.lag_events \(line 30\): can never abort: no value is below 0/,
+    ],
     ['text that is no YAML', 'why: because', 'why: [', /line \d+: /],
   ];
   for (const [what, from, to, message] of wrong) {
@@ -199,7 +219,10 @@ describe('the file of a drill', () => {
     for (const file of files) {
       const drill = loadDrill(`drills/${file}`);
       assert.ok(drill.steady.converged && drill.load !== undefined, `${file}: writes are counted`);
-      assert.ok(drill.abort.error_rate !== undefined, `${file}: it is aborted`);
+      const worst = { error_rate: 1, write_p99_ms: REQUEST_LIMIT_MS, read_p99_ms: REQUEST_LIMIT_MS };
+      const unknown = { lag_events: null, lag_seconds: null };
+      const aborts = breaches(drill.abort, { ...worst, ...unknown }, { known: false });
+      assert.ok(aborts.length > 0, `${file}: it is aborted when every request fails, or hangs`);
     }
   });
 });

@@ -242,11 +242,71 @@ describe('a drill', () => {
 
     it('what cannot be undone is said', async () => {
       surface.failing.set('heal eu-west', 'no answer');
-      const { result, left, reasons } = await run(head + partition);
+      surface.failing.set('start ap-south', 'no answer');
+      const steps = 'steps: [ { kill: other-follower }, { partition: follower }, { heal: follower } ]\n';
+      const { result, left, reasons, events } = await run(head + steps);
       assert.equal(result, 'aborted');
-      assert.deepEqual(left, ['eu-west was not healed: no answer']);
-      assert.ok(reasons.includes(left[0]!));
+      assert.deepEqual(left, ['ap-south was not started: no answer', 'eu-west was not healed: no answer']);
+      assert.ok(left.every((sentence) => reasons.includes(sentence)));
+      const undone = events.map(({ text }) => text).filter((text) => text.endsWith('by the end of the drill'));
+      assert.deepEqual(undone, [], 'nothing that failed is said to be done');
     });
+  });
+
+  describe('the items that are put to count writes are removed', () => {
+    const noItems = (report: DrillReport, because: RegExp): void => {
+      assert.equal(report.result, 'deviated');
+      assert.match(report.reasons.join('\n'), because);
+      assert.deepEqual([surface.items.size, report.left], [0, []]);
+    };
+
+    it('when the sums cannot be read', async () => {
+      surface.failing.set('sums', 'no answer');
+      noItems(await run(head + partition), /^the writes could not be counted: no answer$/);
+      assert.ok(surface.removals > 0);
+    });
+
+    it('when putting them has failed: some may be there', async () => {
+      surface.failing.set('put items', 'no answer');
+      noItems(await run(head + partition), /^the writes could not be counted: no answer$/);
+      assert.ok(surface.removals > 0);
+    });
+
+    it('again, as long as some removals fail', async () => {
+      surface.isKept = (entity, n) => n < 4 && entity % 2 === 0;
+      const report = await run(head + partition);
+      assert.deepEqual([report.result, report.left, surface.items.size, surface.removals], ['held', [], 0, 4]);
+    });
+
+    it('those that stay are named', async () => {
+      let first = 0;
+      surface.isKept = (entity) => {
+        first ||= entity;
+        return entity === first;
+      };
+      const { result, left, reasons, events } = await run(head + partition);
+      assert.deepEqual([result, left], ['deviated', [`items ${first} were not removed: overloaded`]]);
+      assert.ok(reasons.includes(left[0]!));
+      const [said] = events.filter(({ text }) => text.includes('to count the writes'));
+      assert.match(said!.text, new RegExp(`^items ${first} to \\d+ are put`));
+    });
+  });
+
+  it('regions are compared only when they may agree, and not too often', async () => {
+    const running = started(
+      `${head}steps: [ { partition: follower }, { wait: 20s, until: converged }, { heal: follower } ]\n`,
+    );
+    await clock.until('the partition', () => surface.calls.length > 0);
+    const before = surface.comparisons;
+    await clock.advance(19_000);
+    assert.equal(surface.comparisons, before, 'a partitioned region cannot agree');
+    await clock.until('the heal', () => surface.calls.length > 1);
+    surface.differ = true;
+    const healed = surface.comparisons;
+    await clock.advance(9_000);
+    assert.ok(surface.comparisons - healed >= 4, `${surface.comparisons - healed}`);
+    assert.ok(surface.comparisons - healed <= 6, `${surface.comparisons - healed}`);
+    await clock.run(running, 600_000);
   });
 
   it('every fault has a deadline that the cluster keeps', async () => {

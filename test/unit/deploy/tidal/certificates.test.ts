@@ -86,6 +86,68 @@ describe('tidal secrets certificates', function () {
     assert.ok(parts.every((part, index) => certificate(part).serialNumber !== after[index]));
   });
 
+  it('makes directories for their owner only, but for those of other users', () => {
+    directory = join(directory, 'secrets');
+    done();
+    for (const [part, mode] of [
+      ...['.', 'operator', 'router', 'regions', 'regions/us-east'].map((part) => [part, 0o700] as const),
+      ...['nats', 'prometheus'].map((part) => [part, 0o755] as const),
+    ]) {
+      assert.equal(statSync(join(directory, part)).mode & 0o777, mode, part);
+    }
+  });
+
+  it('issues again what is damaged, and a certificate whose key is another one', () => {
+    done();
+    const before = parts.map((part) => certificate(part).serialNumber);
+    writeFileSync(join(directory, 'router/tls-cert.pem'), text('router/tls-cert.pem').slice(0, 200));
+    writeFileSync(join(directory, 'regions/us-east/tls-key.pem'), 'nothing');
+    writeFileSync(join(directory, 'regions/eu-west/tls-key.pem'), text('operator/tls-key.pem'));
+    const { status, stdout, stderr } = run();
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.match(stdout, /3 certificates issued/);
+    assert.deepEqual(
+      parts.map((part, index) => certificate(part).serialNumber === before[index]),
+      [true, false, true, false, false],
+    );
+    for (const part of parts) {
+      assert.ok(certificate(part).checkPrivateKey(createPrivateKey(text(`${part}/tls-key.pem`))), part);
+    }
+  });
+
+  it('a damaged authority is named and changes nothing', () => {
+    done();
+    const file = join(directory, 'operator/authorities.pem');
+    const whole = text('operator/authorities.pem');
+    const serial = certificate('router').serialNumber;
+    const [cert = '', key = ''] = whole.split(/(?=-----BEGIN PRIVATE KEY)/);
+    for (const damaged of [
+      whole.slice(0, -40),
+      whole.replace('MII', 'AAA'),
+      cert + key.replace('MIG', 'AAA'),
+      cert + text('router/tls-key.pem'),
+    ]) {
+      writeFileSync(file, damaged);
+      const { status, stdout, stderr } = run('--step', 'renew');
+      assert.equal(status, 2);
+      assert.match(stderr, /authorities\.pem(:| does not hold one or two authorities)/);
+      assert.doesNotMatch(stderr, /\n +at |PRIVATE KEY/);
+      assert.equal(stdout, '');
+      assert.equal(text('operator/authorities.pem'), damaged);
+      assert.equal(certificate('router').serialNumber, serial);
+    }
+  });
+
+  it('says when nats-server has to read its files again', () => {
+    assert.doesNotMatch(run().stdout, /nats-server/, 'it has not read any');
+    assert.doesNotMatch(run().stdout, /nats-server/, 'nothing has changed');
+    assert.match(
+      run('--step', 'renew').stdout,
+      /nats-server --signal reload, or docker compose kill --signal HUP nats\n$/,
+    );
+    assert.match(run('--step', 'add').stdout, /nats-server/, 'the authorities too are in its directory');
+  });
+
   it('a replacement of the authority takes three steps, each at its time', () => {
     done();
     const [former] = authorities('router');

@@ -12,7 +12,7 @@ const main = fileURLToPath(new URL('../../../../deploy/tidal/main.js', import.me
 const topology = join(packageRoot, 'deploy/config/default-cluster.yaml');
 
 describe('tidal secrets init', function () {
-  this.timeout(30_000);
+  this.timeout(300_000);
   let directory: string;
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'tidal-secrets-'));
@@ -54,6 +54,9 @@ describe('tidal secrets init', function () {
     for (const file of Object.keys(files)) {
       const mode = statSync(join(directory, file)).mode & 0o777;
       assert.equal(mode, file === 'nats/users.conf' ? 0o644 : 0o600, file);
+    }
+    for (const part of [...parts, 'regions', 'nats']) {
+      assert.equal(statSync(join(directory, part)).mode & 0o777, part === 'nats' ? 0o755 : 0o700, part);
     }
   });
 

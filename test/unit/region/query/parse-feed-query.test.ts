@@ -36,6 +36,8 @@ describe('feed query', () => {
         sort: undefined,
       },
       fields: undefined,
+      facets: [],
+      facetLimit: 10,
       from: firstPosition,
       atMs: undefined,
       continued: false,
@@ -209,7 +211,7 @@ describe('feed cursor', () => {
     assert.match(cursor, /^[\w-]+$/);
     assert.deepEqual(parse(`${first}&cursor=${cursor}`), {
       ...{ query, fields: undefined, from: place, atMs: 1_700_000_000_000, continued: true },
-      notes: [],
+      ...{ facets: [], facetLimit: 10, notes: [] },
     });
   });
 

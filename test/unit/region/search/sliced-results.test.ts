@@ -1,6 +1,6 @@
 /** Facets and sorted lists of a whole result, computed one step at a time. */
 import assert from 'node:assert/strict';
-import { facetsOf, sortedFound } from '../../../../services/region/http/reads/whole-result.ts';
+import { facetsOf, sortedFound, wholeOf } from '../../../../services/region/http/reads/whole-result.ts';
 import { type IndexQueue, IndexRead } from '../../../../services/region/index-queue/index-queue.ts';
 import { Unfinished } from '../../../../services/region/read-queue/read-queue.ts';
 import { readSort } from '../../../../services/region/result/result.ts';
@@ -51,7 +51,7 @@ describe('a whole result in slices', () => {
   it('has the facets of all of it', () => {
     const facets = [{ field: 'year' }, { field: 'kind' }];
     const { value, attempts } = inSlices((found) =>
-      facetsOf({ catalog, entities, filterIndex }, found, [], { facets, limit: 3 }),
+      facetsOf({ catalog, entities, filterIndex }, wholeOf(found), [], { facets, limit: 3 }),
     );
     assert.ok(attempts > 1, `${attempts} attempts`);
     const count = ITEMS / 3;

@@ -10,6 +10,10 @@ signals:
   view: { sentiment: positive, half_life: 24h }
 text: { fields: { title: {} } }
 embedding: { dimensions: 2 }
+profiles:
+  seen:
+    terms: [{ signal: view, window: all }]
+    gates: [{ signal: view, window: all, min: 1 }]
 `;
 
 const items: readonly (readonly [entity: number, metadata: Metadata])[] = [
@@ -159,7 +163,18 @@ describe('sorted and counted results', () => {
       limit: 1,
       facets: 'tags,year,live,nothing',
     });
-    for (const page of [await get(`/search?query=jazz&limit=1&facets=${facets}`), byVector, fused]) {
+    // Items 1 to 4, as those that were found by the word.
+    const feed = `/feed?profile=new&exclude=5&limit=1&facets=${facets}`;
+    const first = await get(feed);
+    const { body: posted } = await region.post<Page>('/feed', {
+      ...{ profile: 'shuffle', seed: 1, exclude: [5], limit: 2, sort: 'year' },
+      facets: ['tags', 'year', 'live', 'nothing'],
+    });
+    const pages = [
+      ...[await get(`/search?query=jazz&limit=1&facets=${facets}`), byVector, fused],
+      ...[first, await get(`${feed}&cursor=${first.next_cursor}`), await get(`${feed}&max_per=tags:1`), posted],
+    ];
+    for (const page of pages) {
       assert.deepEqual({ facets: page.facets, facet_stats: page.facet_stats }, expected);
     }
     assert.deepEqual((await get('/search?query=*&facets=year&facet_limit=2')).facets, {
@@ -174,7 +189,22 @@ describe('sorted and counted results', () => {
         { value: 'new', count: 1 },
       ],
     });
+    // Only what the profile ranks.
+    assert.deepEqual((await get('/feed?profile=seen&limit=1&facets=year')).facets, {
+      year: [{ value: 1957, count: 2 }],
+    });
+    assert.deepEqual((await get('/feed?profile=related&entity_id=1&facets=year')).facets, {
+      year: [
+        { value: -3.5, count: 1 },
+        { value: 1957, count: 1 },
+        { value: 2001, count: 1 },
+      ],
+    });
+    assert.deepEqual((await get('/feed?profile=new&filter=tags:new&facets=tags&facet_limit=1')).facets, {
+      tags: [{ value: 'cool', count: 1 }],
+    });
     assert.equal((await get('/search?query=jazz')).facets, undefined);
+    assert.equal((await get('/feed?profile=new&sort=year')).facets, undefined);
   });
 
   it('count ranges of numbers and times, the upper bound excluded', async () => {

@@ -65,6 +65,11 @@ describe('more requests than can be answered', () => {
       reached.push(Number(ctx.params.number));
       ctx.body = Buffer.alloc(LONG, 'x');
     });
+    router.delete('/held/:number', async (ctx) => {
+      reached.push(Number(ctx.params.number));
+      await held;
+      ctx.body = { number: Number(ctx.params.number) };
+    });
     router.post('/held/:number', async (ctx) => {
       const body = await readBody(ctx, 1_000_000);
       reached.push(Number(ctx.params.number));
@@ -312,6 +317,37 @@ describe('more requests than can be answered', () => {
         ],
       );
       assert.equal(lines[1]?.fields?.request_id, 'mine');
+    });
+
+    it('count whether or not their body arrives: a byte that is withheld evades no limit', async () => {
+      const { url } = await serve({ limits: { inFlight: 2 } });
+      const withheld = (method: string): string =>
+        `${method} /held/1 HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nab`;
+      const first = [new Client(url).send(withheld('GET')), new Client(url).send(withheld('DELETE'))];
+      await sees('tidal_http_requests_in_flight', 2);
+      const others = numbers(6).map((number) => new Client(url).send(withheld(number % 2 === 0 ? 'GET' : 'DELETE')));
+      for (const other of others) {
+        const [{ status, body } = {}] = await other.answers(1);
+        assert.deepEqual([status, body?.code], [503, 'overloaded']);
+      }
+      assert.deepEqual(reached, [1, 1]);
+      release();
+      for (const client of first) assert.equal((await client.answers(1))[0]?.status, 200);
+      await sees('tidal_http_requests_in_flight', 0);
+    });
+
+    it('do not count while their body is being received, and count again from then on', async () => {
+      const { url } = await serve({ limits: { inFlight: 1 } });
+      const slow = new Client(url).send('POST /held/1 HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\na');
+      await sees('tidal_http_bodies_arriving', 1);
+      await sees('tidal_http_requests_in_flight', 0);
+      assert.equal((await new Client(url).send(get('/at-once')).answers(1))[0]?.status, 200);
+      slow.send('bc');
+      await sees('tidal_http_requests_in_flight', 1);
+      assert.equal((await new Client(url).send(get('/at-once')).answers(1))[0]?.status, 503);
+      release();
+      assert.equal((await slow.answers(1))[0]?.body.bytes, 3);
+      await sees('tidal_http_requests_in_flight', 0);
     });
 
     it('of one address are refused beyond its share; another address is served', async () => {
