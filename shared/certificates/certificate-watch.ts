@@ -59,6 +59,7 @@ export function openCertificates({ files, clock, log, metrics }: OpenCertificate
     ...Object.fromEntries(watched.map((each) => [each.use, each])),
     reload: watched.length === 0 ? undefined : () => void Promise.all(watched.map((each) => each.reload())),
     stop: async () => {
+      await Promise.all(watched.map((each) => each.stop()));
       await Promise.all(looking.map((each) => each.stop()));
     },
   };
@@ -75,6 +76,9 @@ class Watched implements Certificates {
   /** What was used or refused, and what the last look found. */
   private judged: string;
   private last: string;
+  /** One at a time: a slower one would put back what a later one has found. */
+  private reading: Promise<void> = Promise.resolve();
+  private stopped = false;
 
   constructor(
     use: CertificateUse,
@@ -103,16 +107,32 @@ class Watched implements Certificates {
   }
 
   /** Reads them now, and reports the result in any case. */
-  async reload(): Promise<void> {
-    this.judge(await this.found());
+  reload(): Promise<void> {
+    return this.read((found) => this.judge(found));
   }
 
-  async look(): Promise<void> {
-    const found = await this.found();
-    const now = this.textOf(found);
-    const same = now === this.last;
-    this.last = now;
-    if (same && now !== this.judged) this.judge(found);
+  look(): Promise<void> {
+    return this.read((found) => {
+      const now = this.textOf(found);
+      const same = now === this.last;
+      this.last = now;
+      if (same && now !== this.judged) this.judge(found);
+    });
+  }
+
+  /** Resolves when nothing is read any more. What is being read changes nothing. */
+  stop(): Promise<void> {
+    this.stopped = true;
+    return this.reading;
+  }
+
+  private read(then: (found: ReadonlyMap<string, string | Error>) => void): Promise<void> {
+    this.reading = this.reading.then(async () => {
+      if (this.stopped) return;
+      const found = await this.found();
+      if (!this.stopped) then(found);
+    });
+    return this.reading;
   }
 
   private async found(): Promise<ReadonlyMap<string, string | Error>> {

@@ -95,6 +95,29 @@ describe('certificates that change while a process runs', () => {
     assert.equal(use().current.cert, first.cert);
   });
 
+  it('the last of many requests to read them decides, and all are answered', async () => {
+    const sets = Array.from({ length: 10 }, issued);
+    for (const set of sets) {
+      write(set);
+      opened.reload!();
+    }
+    await eventually('all were read', () => linesOf(READ).length + linesOf(NOT_READ).length === sets.length);
+    assert.equal(use().current.cert, sets.at(-1)!.cert);
+  });
+
+  it('nothing is replaced or reported once it is stopped, whatever was being read', async () => {
+    let replaced = 0;
+    use().onReplaced(() => replaced++);
+    write(issued());
+    opened.reload!();
+    opened.reload!();
+    await opened.stop();
+    opened.reload!();
+    await clock.settle();
+    await opened.stop();
+    assert.deepEqual([replaced, log.lines, use().current.cert, clock.pending], [0, [], first.cert, 0]);
+  });
+
   it('a look finds a change, reports bad files once, and good ones when they come', async () => {
     const look = async (holds: () => boolean): Promise<void> => {
       await eventually('looks see it', async () => {
