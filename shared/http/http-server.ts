@@ -351,6 +351,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     opened,
     isFormer,
     refusalOf: withoutCertificate,
+    closeAll,
   } = createServerSocket(
     {
       maxHeaderSize: HEAD_LIMIT_BYTES,
@@ -429,7 +430,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     url,
     close() {
       heads.stop();
-      closing ??= drain(server, clock, drainLimitMs, log);
+      closing ??= drain({ server, closeAll }, clock, drainLimitMs, log);
       return closing;
     },
   };

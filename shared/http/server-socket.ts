@@ -45,6 +45,8 @@ export interface ServerSocket {
   isFormer(socket: Socket): boolean;
   /** Of a request that needs a certificate and comes without one. */
   refusalOf(request: IncomingMessage): Refusal | undefined;
+  /** Closes every connection, those in a handshake too, of which the server knows nothing yet. */
+  closeAll(): void;
 }
 
 export function createServerSocket(
@@ -60,7 +62,10 @@ export function createServerSocket(
   });
   if (tls === undefined) {
     const server = createServer(options, onRequest);
-    return { server, scheme: 'http', opened: 'connection', isFormer: () => false, refusalOf: () => undefined };
+    return {
+      ...{ server, scheme: 'http', opened: 'connection', isFormer: () => false, refusalOf: () => undefined },
+      closeAll: () => server.closeAllConnections(),
+    };
   }
   const { certificates, clients } = tls;
   const server = createTlsServer(
@@ -76,7 +81,19 @@ export function createServerSocket(
   );
   const openedWith = new WeakMap<Socket, CertificateSet>();
   certificates.onReplaced(() => server.setSecureContext(secureContext(certificates.current)));
-  server.on('secureConnection', (socket) => openedWith.set(socket, certificates.current));
+  /** In a handshake, by the client's address and port. */
+  const handshakes = new Map<string, Socket>();
+  server.on('connection', (socket: Socket) => {
+    const client = clientOf(socket);
+    handshakes.set(client, socket);
+    socket.once('close', () => {
+      if (handshakes.get(client) === socket) handshakes.delete(client);
+    });
+  });
+  server.on('secureConnection', (socket) => {
+    handshakes.delete(clientOf(socket));
+    openedWith.set(socket, certificates.current);
+  });
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
     // Probes of balancers connect and say nothing.
     if (error.code === 'ECONNRESET') return;
@@ -102,7 +119,15 @@ export function createServerSocket(
         hint: 'processes of the cluster need TIDAL_TLS_CERT_FILE, TIDAL_TLS_KEY_FILE and TIDAL_TLS_CA_FILE',
       });
     },
+    closeAll() {
+      server.closeAllConnections();
+      for (const socket of handshakes.values()) socket.destroy();
+    },
   };
+}
+
+function clientOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** Node calls a client without a certificate authorized if it resumes a session of its own in TLS 1.3. */
@@ -117,7 +142,12 @@ function secureContext({ cert, key, ca }: CertificateSet): SecureContextOptions 
 }
 
 /** Stops accepting, and lets requests in progress finish within the limit. */
-export async function drain(server: Server, clock: Clock, limitMs: number, log: Log): Promise<void> {
+export async function drain(
+  { server, closeAll }: Pick<ServerSocket, 'server' | 'closeAll'>,
+  clock: Clock,
+  limitMs: number,
+  log: Log,
+): Promise<void> {
   const closed = new AbortController();
   const done = new Promise<void>((resolve) => {
     server.close(() => {
@@ -132,7 +162,7 @@ export async function drain(server: Server, clock: Clock, limitMs: number, log: 
   }
   if (!closed.signal.aborted) {
     log.warn('requests still in flight when the drain ended', { limit_ms: limitMs });
-    server.closeAllConnections();
+    closeAll();
   }
   await done;
 }

@@ -110,6 +110,28 @@ describe('the listener with TLS', function () {
     assert.equal(await connections(), 0);
   });
 
+  it('a client that says nothing does not delay a stop beyond the limit of the drain', async () => {
+    const tls = { certificates: { ...certificates, onReplaced: () => {} } };
+    const ground = { log: silentLog, metrics: createMetrics({ process: 'region', name: 'a' }), clock: systemClock };
+    const stopped = await listen({
+      ...{ app: { callback: () => async () => {} }, ...ground, random: systemRandom, tls, host: '127.0.0.1', port: 0 },
+      // Its handshake would be over after the test.
+      ...{ maxConnections: 16, arrivalMs: 600_000, drainLimitMs: 200 },
+    });
+    const port = Number(new URL(stopped.url).port);
+    const [mute, half] = [connectPlain(port, '127.0.0.1'), connectPlain(port, '127.0.0.1')];
+    sockets.push(mute, half);
+    half.write(Buffer.from([0x16, 0x03, 0x01]));
+    const closed = [mute, half].map((socket) => once(socket.resume(), 'close'));
+    await Promise.all([mute, half].map((socket) => once(socket, 'connect')));
+    // After both, in order: they are accepted.
+    const third = connect({ host: '127.0.0.1', port, ca: authority.cert });
+    sockets.push(third);
+    await once(third, 'secureConnect');
+    await stopped.close();
+    await Promise.all(closed);
+  });
+
   it('a client without a certificate gains nothing by resuming its session, in any version of TLS', async () => {
     const ground = { log: silentLog, metrics: createMetrics({ process: 'region', name: 'a' }), clock: systemClock };
     const app = createHttpApp({
