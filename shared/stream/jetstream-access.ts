@@ -19,6 +19,7 @@ type Authenticate = (nonce?: string) => unknown;
 
 /** Sent for a proof that the file is usable; the answer is thrown away. */
 const ANY_NONCE = 'nonce';
+const CREDS_EXPECTED = 'a credentials file with a user’s JWT and seed, as nsc makes it';
 
 /** Throws an `Error` that names the setting of a file that cannot be used. */
 export function accessOptions({ identity, tls }: BrokerAccess, url: string): Partial<ConnectionOptions> {
@@ -108,7 +109,7 @@ function identityOptions(identity: Identity): Partial<ConnectionOptions> {
   return {
     authenticator: usable(credsAuthenticator(creds), {
       ...{ setting: 'NATS_CREDS_FILE', path: identity.credsFile },
-      expected: 'a credentials file with a user’s JWT and seed, as nsc makes it',
+      expected: CREDS_EXPECTED,
     }),
   };
 }
@@ -129,11 +130,23 @@ function usable<T extends Authenticate>(
 
 function checkExpiry(path: string, nowMs: number): void {
   const jwt = /BEGIN NATS USER JWT-+\s+(\S+)/.exec(textOf('NATS_CREDS_FILE', path))?.[1] ?? '';
-  const claims = JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()) as { readonly exp?: number };
-  if (claims.exp !== undefined && claims.exp * 1_000 <= nowMs) {
-    throw new Error(
-      `NATS_CREDS_FILE (${path}): the user’s JWT expired on ${new Date(claims.exp * 1_000).toISOString()}`,
-    );
+  const expires = expiryOf(jwt);
+  if (expires === 'damaged') throw new Error(`NATS_CREDS_FILE (${path}) is not ${CREDS_EXPECTED}: its JWT is damaged`);
+  if (expires !== undefined && expires.getTime() <= nowMs) {
+    throw new Error(`NATS_CREDS_FILE (${path}): the user’s JWT expired on ${expires.toISOString()}`);
+  }
+}
+
+/** Undefined: never. */
+function expiryOf(jwt: string): Date | undefined | 'damaged' {
+  try {
+    const text = Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString();
+    const { exp } = JSON.parse(text) as { readonly exp?: unknown };
+    if (exp === undefined) return undefined;
+    const expires = new Date(Number(exp) * 1_000);
+    return Number.isNaN(expires.getTime()) ? 'damaged' : expires;
+  } catch {
+    return 'damaged';
   }
 }
 
