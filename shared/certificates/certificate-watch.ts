@@ -76,7 +76,7 @@ class Watched implements Certificates {
   /** What was used or refused, and what the last look found. */
   private judged: string;
   private last: string;
-  /** One at a time: a slower one would put back what a later one has found. */
+  /** One read at a time: an older result never replaces a newer result. */
   private reading: Promise<void> = Promise.resolve();
   private stopped = false;
 
