@@ -10,6 +10,7 @@ import { events } from './cluster/events.ts';
 import { feed, getItem, search } from './cluster/reads.ts';
 import { orSaid } from './cluster/request.ts';
 import { status } from './cluster/status.ts';
+import { trace } from './cluster/trace.ts';
 import type { Command } from './command.ts';
 import { completionOf } from './completion.ts';
 import { checkDrills, listDrills } from './drill/check.ts';
@@ -33,6 +34,7 @@ const commands: Readonly<Record<string, Command>> = {
   partition,
   heal,
   events,
+  trace,
   feed,
   search,
   'items get': getItem,

@@ -35,6 +35,7 @@ import type { KeySettings } from './keys/keys.ts';
 import { createRouterKeys } from './keys/router-keys.ts';
 import type { RegionLinks } from './links/links.ts';
 import type { RouterConfig } from './router-config.ts';
+import { createTrace } from './trace/trace.ts';
 
 export interface RouterOptions
   extends Pick<RouterConfig, 'maxBodyBytes' | 'maxBodiesBytes' | 'httpLimits' | 'heldWritesLimit' | 'heldWritesMs'> {
@@ -150,6 +151,7 @@ export function createRouter(options: RouterOptions): RouterService {
   const drills = createDrills({ links, regions, clock });
   const drillLease = createDrillLease({ key: options.drillKey, drills, regions, names, clock, refusals });
   const quarantine = createClusterQuarantine({ links, regions, log });
+  const trace = createTrace({ links, regions });
   const verify = createVerify({ links, regions, clock, random, log, metrics });
   const retireDisk = createRetireDisk({ links, regions });
   const keys = createRouterKeys({ openMetrics: false, ...options.keys, clock, log, metrics });
@@ -174,6 +176,7 @@ export function createRouter(options: RouterOptions): RouterService {
     verify,
     retireDisk,
     quarantine,
+    trace,
     journal,
     journalist: observer,
   };

@@ -260,6 +260,11 @@ export class TidalClient {
     return this.act('retireDisk', asked, options);
   }
 
+  /** Where a write is; one of the fields. Of a request id only the router knows that accepted the write. */
+  trace(asked: requests.TraceBody, options?: CallOptions): Promise<cluster.TraceAnswer> {
+    return this.act('trace', asked, options);
+  }
+
   verify(options?: CallOptions): Promise<cluster.VerifyAnswer> {
     return this.act('verify', {}, options);
   }

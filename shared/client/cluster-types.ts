@@ -158,6 +158,39 @@ export interface VerifyAnswer {
   readonly reason?: string;
 }
 
+export interface TraceAnswer {
+  /** The last events of the write. */
+  readonly position: Position;
+  /** In the order of the topology. */
+  readonly regions: readonly TracedRegion[];
+  /** Of a key: where it was used. A duplicate in the log of another origin does not count. */
+  readonly writes?: readonly TracedWrite[];
+}
+
+export interface TracedWrite {
+  readonly route: 'items' | 'patch' | 'delete' | 'embeddings' | 'signals';
+  readonly origin: string;
+  /** Its events are these of the origin. */
+  readonly first: number;
+  readonly last: number;
+  /** Of the first of them. */
+  readonly accepted_at: string;
+  /** They take back what was given under the key. */
+  readonly retraction?: true;
+}
+
+export interface TracedRegion {
+  readonly name: string;
+  /** Whether it answers. */
+  readonly reachable: boolean;
+  /** On its disk; null: unknown. */
+  readonly durable: boolean | null;
+  /** In its answers; null: unknown. */
+  readonly applied: boolean | null;
+  /** Events up to the position that it has not applied. */
+  readonly lacking_events: number | null;
+}
+
 export interface QuarantineAnswer {
   readonly origin: string;
   readonly sequence: number;

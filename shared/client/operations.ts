@@ -138,6 +138,12 @@ export const operations = {
     repeatable: 'always',
     accept: 'application/json',
   },
+  trace: {
+    method: 'POST',
+    path: '/cluster/trace',
+    repeatable: 'always',
+    accept: 'application/json',
+  },
   getQuarantine: {
     method: 'GET',
     path: '/cluster/quarantine',

@@ -247,6 +247,15 @@ export interface RetireDiskBody {
   readonly disk: string;
 }
 
+export interface TraceBody {
+  /** As a write or a read returned it. */
+  readonly position?: string;
+  /** The `Idempotency-Key` of a write. */
+  readonly key?: string;
+  /** The `x-request-id` of a write. */
+  readonly request_id?: string;
+}
+
 export interface AddQuarantineBody {
   readonly origin: string;
   readonly sequence: number;

@@ -35,7 +35,7 @@ export function parseIdempotencyKey(header: string | readonly string[] | undefin
 /** The writes of one request under one key. `bulk`: sent as an array or as lines, whatever their number. */
 export function withKeys(key: string, route: WriteRoute, writes: readonly WireWrite[], bulk: boolean): WireWrite[] {
   const count = bulk ? writes.length : 0;
-  const keyId = shortHash([key, route], KEY_ID_BYTES);
+  const keyId = keyIdOn(key, route);
   return writes.map((write, index) => ({
     ...write,
     key: [writeIdOf(keyId, index), bodyHashOf(write, count)],
@@ -50,6 +50,15 @@ export function bodyHashOf(write: WireWrite, count: number): string {
 /** Names the key on its route: the common prefix of the ids of all writes under it. */
 export function keyIdOf(id: string): string {
   return id.slice(0, KEY_ID_LENGTH);
+}
+
+/** Of a key on a route, as {@link keyIdOf} returns it. */
+export function keyIdOn(key: string, route: WriteRoute): string {
+  return shortHash([key, route], KEY_ID_BYTES);
+}
+
+export function isKeyId(value: unknown): value is string {
+  return typeof value === 'string' && value.length === KEY_ID_LENGTH && /^[\w-]+$/.test(value);
 }
 
 /** The index of the write in its request. An id of an earlier version has an arbitrary index, and a key id of its own. */

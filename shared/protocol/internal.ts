@@ -17,7 +17,8 @@
  * /internal/quarantine` | `{origin, first, last}` → `{region, quarantined}`: events no region can apply are set aside | | `GET
  * /internal/digest` | → {@link DigestReply}: the state at the present position is counted, in slices | | `POST
  * /internal/digest-counts` | {@link CountDigestRequest} → {@link CountDigestReply}: at the first position that covers another one;
- * repeated until it is counted | | `GET /feed`, `/search`, `/items/:id` |
+ * repeated until it is counted | | `POST /internal/key-runs` | {@link KeyRunsRequest} → {@link KeyRunsReply}: where the log has
+ * the writes under a key | | `GET /feed`, `/search`, `/items/:id` |
  * the public reads, same query, same answers | | `GET /metrics`, `/health/live`, `/health/ready` | for Prometheus and
  * orchestrators |
  *
@@ -202,6 +203,29 @@ export interface HandoverRequest {
 /** The leader has stopped accepting and everything it accepted is flushed. */
 export interface HandoverReply {
   readonly durable: string;
+}
+
+/** At most {@link KEY_RUNS_LIMIT} ids: a key on each route. */
+export interface KeyRunsRequest {
+  readonly ids: readonly string[];
+}
+
+export const KEY_RUNS_LIMIT = 8;
+
+export interface KeyRunsReply {
+  readonly region: string;
+  /** Of each id. */
+  readonly runs: readonly (readonly KeyRunReport[])[];
+}
+
+/** Durable events `first` to `last` of an origin, under one key. */
+export interface KeyRunReport {
+  readonly origin: string;
+  readonly first: number;
+  readonly last: number;
+  /** When the first of them was accepted, epoch ms. */
+  readonly acceptedMs: number;
+  readonly isRetraction: boolean;
 }
 
 export interface AwaitRequest {

@@ -22,7 +22,8 @@ import { parseEventPosition } from './position.ts';
 import { timestampOf } from './timestamp.ts';
 
 /** The routes of an idempotency key. */
-export type WriteRoute = 'items' | 'patch' | 'delete' | 'embeddings' | 'signals';
+export const writeRoutes = ['items', 'patch', 'delete', 'embeddings', 'signals'] as const;
+export type WriteRoute = (typeof writeRoutes)[number];
 type BodyRoute = Exclude<WriteRoute, 'patch' | 'delete'>;
 
 /** The fields of one write. */

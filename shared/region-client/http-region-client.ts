@@ -18,11 +18,12 @@ import type {
   CountDigestRequest,
   DrainReply,
   HandoverReply,
+  KeyRunsRequest,
   SnapshotRequest,
 } from '../protocol/internal.ts';
 import { formatPosition } from '../protocol/position.ts';
 import { formatVersion, OWN_VERSION, VERSION_HEADER } from '../protocol/version.ts';
-import { readAwaited, readDigestCount, readSnapshot } from './read-answers.ts';
+import { readAwaited, readDigestCount, readKeyRuns, readSnapshot } from './read-answers.ts';
 import type { ReadAnswer, RegionClient } from './region-client.ts';
 import { RegionConnections } from './region-connections.ts';
 import { malformed, type ReportedStatus, readPosition, readStatus } from './reported-status.ts';
@@ -201,6 +202,11 @@ export function createHttpRegionClient(options: HttpRegionClientOptions): Region
     },
     async quarantine(range) {
       await ask({ method: 'POST', path: '/internal/quarantine', body: range, limitMs: limits.quarantineMs });
+    },
+    async keyRuns(ids) {
+      const body: KeyRunsRequest = { ids };
+      const limitMs = statusLimitMs;
+      return readKeyRuns(region, await ask({ method: 'POST', path: '/internal/key-runs', body, limitMs }), ids.length);
     },
     read: ({ path, query, headers, body, unwanted, reserve }) =>
       call({

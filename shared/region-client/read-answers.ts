@@ -1,6 +1,8 @@
 /** The other answers of a region on whose fields decisions depend. Each throws `Fault`: `wrong_region` or `malformed_answer`. */
 import { Fault } from '../errors/errors.ts';
-import type { AwaitReply, CountDigestReply, SnapshotInfo } from '../protocol/internal.ts';
+import { isCount, TIME_LIMIT_MS } from '../protocol/events.ts';
+import type { AwaitReply, CountDigestReply, KeyRunReport, KeyRunsReply, SnapshotInfo } from '../protocol/internal.ts';
+import { originPattern } from '../protocol/position.ts';
 import { formatFlaw } from '../protocol/version.ts';
 import type { AwaitOutcome, DigestCount, SnapshotOffer } from './region-client.ts';
 import { malformed, ofRegion, readPosition } from './reported-status.ts';
@@ -28,6 +30,27 @@ export function readDigestCount(region: string, answer: unknown): DigestCount {
     throw malformed(region, 'reported a digest that is not one');
   }
   return { ...(reply as CountDigestReply), applied: readPosition(region, applied) };
+}
+
+/** `count`: how many ids were asked for. */
+export function readKeyRuns(region: string, answer: unknown, count: number): KeyRunsReply['runs'] {
+  const { runs } = ofRegion<KeyRunsReply>(region, answer);
+  const isRun = ({ origin, first, last, acceptedMs, isRetraction }: Partial<KeyRunReport>): boolean =>
+    typeof origin === 'string' &&
+    originPattern.test(origin) &&
+    isCount(first) &&
+    isCount(last) &&
+    first >= 1 &&
+    last >= first &&
+    isCount(acceptedMs) &&
+    acceptedMs < TIME_LIMIT_MS &&
+    typeof isRetraction === 'boolean';
+  const areRuns =
+    Array.isArray(runs) &&
+    runs.length === count &&
+    runs.every((each: unknown) => Array.isArray(each) && each.every((run: unknown) => isRun(run ?? {})));
+  if (!areRuns) throw malformed(region, 'reported writes under a key that are none');
+  return runs as KeyRunsReply['runs'];
 }
 
 export function readAwaited(region: string, answer: unknown): AwaitOutcome {

@@ -22,6 +22,7 @@ import type {
   CountDigestReply,
   DrainRequest,
   HandoverRequest,
+  KeyRunsReply,
   PartitionRequest,
   RetireDiskRequest,
   SnapshotInfo,
@@ -47,6 +48,8 @@ export interface RegionClient {
   retireDisk(request: RetireDiskRequest): Promise<ReportedStatus>;
   countDigest(request: { readonly id: string; readonly covering: Position }): Promise<DigestCount>;
   quarantine(range: QuarantinedRange): Promise<void>;
+  /** Of each id of a key on a route: where the region's log has the writes under it. */
+  keyRuns(ids: readonly string[]): Promise<KeyRunsReply['runs']>;
   /** Never throws the region's refusal: it is part of the answer. */
   read(request: ReadRequest): Promise<ReadAnswer>;
   /**

@@ -63,6 +63,29 @@ describe('tidal and a running cluster', function () {
     assert.match(digests[3]!, /^all regions agree at /);
   });
 
+  it('trace: where a write is, by its position, its key and the id of its request', async () => {
+    const lines = async (word: string) => (await done('trace', word)).trim().split('\n');
+    await done('partition', 'ap-south', '--heal-after', '5m');
+    const { body } = await cluster.post<{ position: string }>(
+      '/signals',
+      { entity_id: 1, signal: 'like' },
+      { 'idempotency-key': 'order-17', 'x-request-id': 'request-17' },
+    );
+    const followers = async () => (await lines(body.position)).filter((line) => /^us-east +yes +yes +0$/.test(line));
+    await eventually('the other region has it', async () => (await followers()).length === 1);
+    const [heading, , , , leader, partitioned] = await lines(body.position);
+    assert.equal(heading, `position ${body.position}`);
+    assert.match(leader!, /^eu-west +yes +yes +0$/);
+    assert.match(partitioned!, /^ap-south +no +no +[1-9]\d*$/);
+    const [used, position] = await lines('order-17');
+    assert.match(used!, new RegExp(`^${body.position} accepted \\d{4}-.* \\(signals\\)$`));
+    assert.equal(position, heading);
+    assert.equal((await lines('request-17'))[0], heading);
+    const { code, stderr } = await tidal('trace', 'order-18');
+    assert.deepEqual([code, /unknown_event.*seven days/.test(stderr)], [1, true], stderr);
+    await done('heal', 'ap-south', '--wait');
+  });
+
   it('reads: feed, search, an item; control characters do not reach the terminal', async () => {
     const items = await done('search', 'night', '--region', 'ap-south');
     assert.match(items, /^ +\d +1 +[\d.]+ +\{"title":"Night train"/m);

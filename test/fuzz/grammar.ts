@@ -158,6 +158,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
     { last: entity },
     seldom,
   ),
+  'POST /cluster/trace': body({}, { position: oneOf('us-east@aaaaaaaaaaaaa:1'), key: text, request_id: text }, seldom),
   'POST /cluster/verify': body({}, {}, { weight: 0.005 }),
 };
 

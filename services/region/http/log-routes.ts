@@ -1,15 +1,23 @@
-/** What other regions and routers read of this one's log and state: batches and digests. */
+/** What other regions and routers read of this one's log and state: batches, digests, where the writes under a key are. */
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
-import type { CountDigestReply, CountDigestRequest, DigestReply } from '../../../shared/protocol/internal.ts';
+import { isKeyId } from '../../../shared/protocol/idempotency.ts';
+import {
+  type CountDigestReply,
+  type CountDigestRequest,
+  type DigestReply,
+  KEY_RUNS_LIMIT,
+  type KeyRunsReply,
+  type KeyRunsRequest,
+} from '../../../shared/protocol/internal.ts';
 import { originPattern, type Position, parsePosition } from '../../../shared/protocol/position.ts';
 import type { Wal } from '../wal/wal.ts';
 import { invalid, type ReadFields } from './internal-body.ts';
 
 export interface LogParts {
   readonly region: string;
-  readonly wal: Pick<Wal, 'origin' | 'read'>;
+  readonly wal: Pick<Wal, 'origin' | 'read' | 'runs'>;
   readonly partitioned: () => boolean;
   /** Counts the state at the present position. */
   readonly digest: () => Promise<DigestReply>;
@@ -30,6 +38,15 @@ export function addLogRoutes(router: Router, parts: LogParts, fields: ReadFields
     const position = typeof covering === 'string' ? parsePosition(covering) : undefined;
     if (position === undefined) throw invalid('covering must be a position');
     ctx.body = parts.countDigest({ id, covering: position });
+  });
+
+  router.post('/internal/key-runs', async (ctx) => {
+    const { ids } = await fields<KeyRunsRequest>(ctx);
+    if (!Array.isArray(ids) || ids.length > KEY_RUNS_LIMIT || !ids.every(isKeyId)) {
+      throw invalid(`ids must be at most ${KEY_RUNS_LIMIT} ids of keys`);
+    }
+    const body: KeyRunsReply = { region, runs: ids.map((id) => wal.runs(id)) };
+    ctx.body = body;
   });
 
   router.get('/internal/log/:origin', (ctx) => {

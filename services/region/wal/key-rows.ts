@@ -25,6 +25,16 @@ export interface WriteCopy extends Copy {
   readonly index: number;
 }
 
+/** Events of one origin under a key, one after another in its log. */
+export interface KeyRun {
+  readonly origin: string;
+  readonly first: number;
+  readonly last: number;
+  /** When the first of them was accepted, epoch ms. */
+  readonly acceptedMs: number;
+  readonly isRetraction: boolean;
+}
+
 const FORM = 1;
 const FORM_RETRACTIONS = 2;
 const HEAD_BYTES = 34;
@@ -117,6 +127,13 @@ export class KeyRow {
       if (index >= run.index && index < run.index + run.count) found.push(this.copy(run, index - run.index));
     }
     return found;
+  }
+
+  /** Consecutive copies of consecutive writes, in the order they were appended. */
+  summary(): readonly KeyRun[] {
+    return this.runs.map(({ origin, sequence, firstMs, count, isRetraction }) => ({
+      ...{ origin, first: sequence, last: sequence + count - 1, acceptedMs: firstMs, isRetraction },
+    }));
   }
 
   /** All copies of the row, in the order they were appended. */

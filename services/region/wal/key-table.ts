@@ -17,7 +17,7 @@ import type { Batch } from '../batch/batch.ts';
 import { type Copy, copyOf } from '../state/keys/keys.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import { decodeJson, encodeJson } from './documents.ts';
-import { decodeEarlierCopies, encodeCopies, KeyRow, type WriteCopy } from './key-rows.ts';
+import { decodeEarlierCopies, encodeCopies, KeyRow, type KeyRun, type WriteCopy } from './key-rows.ts';
 import type { ForgetOptions } from './wal.ts';
 
 /** The store's name of that time, epoch ms. */
@@ -75,6 +75,12 @@ export class KeyTable {
     return copies.filter(
       ({ origin, sequence }) => sequence <= sequenceOf(this.durable, origin) && !aside.has(origin, sequence),
     );
+  }
+
+  /** Where the log has the writes under a key on a route. Records of an earlier version are not among them. */
+  runs(keyId: string): readonly KeyRun[] {
+    const runs = this.row(keyId)?.summary() ?? [];
+    return runs.filter(({ origin, last }) => last <= sequenceOf(this.durable, origin));
   }
 
   /** All records, with all their copies. */

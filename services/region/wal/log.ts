@@ -21,6 +21,7 @@ import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import { damagedFrom, damageOf, restorationFlaw, restoreRegisters } from './damaged-rows.ts';
 import { decodeEmbedding, decodeItem, decodeOrigin, encodeJson, encodeOrigin, openedOrigin } from './documents.ts';
+import type { KeyRun } from './key-rows.ts';
 import { KeyTable } from './key-table.ts';
 import { registerLogGauges } from './log-metrics.ts';
 import { readMarks } from './marks.ts';
@@ -364,6 +365,10 @@ class Log implements Wal {
 
   copies(id: string): readonly Copy[] {
     return this.keyTable.copies(id);
+  }
+
+  runs(keyId: string): readonly KeyRun[] {
+    return this.keyTable.runs(keyId);
   }
 
   arriving(id: string): Promise<void> | undefined {

@@ -23,6 +23,7 @@ import type { Batch } from '../batch/batch.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
 import type { TableName } from '../store/store.ts';
+import type { KeyRun } from './key-rows.ts';
 
 /** The state of an origin in the log. */
 export interface OriginInfo {
@@ -172,6 +173,8 @@ export interface Wal {
   shards(): Iterable<readonly [shard: number, bytes: Uint8Array]>;
   /** Every durable event in the log of the writes under an idempotency key's id, in no particular order. */
   copies(id: string): readonly Copy[];
+  /** Where the durable log has the writes under a key on a route, whatever their number; for operators. */
+  runs(keyId: string): readonly KeyRun[];
   /** While a received event under this id's key is being appended: resolves when that has ended. */
   arriving(id: string): Promise<void> | undefined;
   /**

@@ -25,6 +25,7 @@ import {
   journalParameters,
 } from '../journal/journal.ts';
 import { bodyFieldsOf, type OperationName } from '../openapi/openapi.ts';
+import type { Trace } from '../trace/trace.ts';
 import { noteFields } from './audit.ts';
 import { unknownRegion } from './region-name.ts';
 
@@ -42,6 +43,7 @@ export interface ClusterRoutesOptions {
   readonly verify: Verify;
   readonly retireDisk: RetireDisk;
   readonly quarantine: ClusterQuarantine;
+  readonly trace: Trace;
 }
 
 export function addClusterRoutes(
@@ -55,6 +57,7 @@ export function addClusterRoutes(
     verify,
     retireDisk,
     quarantine,
+    trace,
     journal,
     journalist,
   }: ClusterRoutesOptions,
@@ -136,6 +139,16 @@ export function addClusterRoutes(
     ctx.body = await quarantine.add(range);
     const what = `${range.origin}:${range.first}-${range.last}`;
     journalist.acted('event_set_aside', what, askedOf(ctx));
+  });
+  router.post('/cluster/trace', async (ctx) => {
+    const fields = await fieldsOf(ctx, 'POST /cluster/trace');
+    // It changes nothing.
+    ctx.state.isRoutine = true;
+    const given = Object.entries(fields);
+    const [[name, value] = ['position', undefined]] = given;
+    if (given.length !== 1) throw invalid(name, 'must be given alone: one of position, key and request_id');
+    if (typeof value !== 'string') throw invalid(name, 'must be a text');
+    ctx.body = await trace.find({ [name]: value });
   });
   router.post('/cluster/verify', async (ctx) => {
     // The body may be empty.

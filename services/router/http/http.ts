@@ -28,6 +28,7 @@ import type { WriteForwarding } from '../forward/forward.ts';
 import type { Journal, Journalist } from '../journal/journal.ts';
 import type { Access, Scope } from '../keys/keys.ts';
 import type { RegionLinks } from '../links/links.ts';
+import type { Trace } from '../trace/trace.ts';
 import { audited } from './audit.ts';
 import { addClusterRoutes } from './cluster-routes.ts';
 import { answersCors, type CorsSettings } from './cors.ts';
@@ -49,6 +50,7 @@ export interface RoutedParts {
   readonly verify: Verify;
   readonly retireDisk: RetireDisk;
   readonly quarantine: ClusterQuarantine;
+  readonly trace: Trace;
   readonly journal: Journal;
   readonly journalist: Journalist;
   readonly forwarding: WriteForwarding;

@@ -24,6 +24,7 @@ import {
   type WriteRoute,
 } from '../../../shared/protocol/writes.ts';
 import type { Submission, WriteForwarding } from '../forward/forward.ts';
+import type { Trace } from '../trace/trace.ts';
 import { readSignalLines } from './signal-lines.ts';
 
 /** Bytes of names and braces around one write. */
@@ -33,6 +34,8 @@ export interface WriteRoutesOptions {
   /** Absent: turns are not watched. */
   readonly turns?: Turns | undefined;
   readonly forwarding: WriteForwarding;
+  /** Learns of what was accepted. */
+  readonly trace: Pick<Trace, 'accepted'>;
   readonly maxBodyBytes: number;
   readonly budget: BodyBudget;
 }
@@ -48,7 +51,12 @@ interface ParsedBody {
 }
 
 export function addWriteRoutes(router: Router, options: WriteRoutesOptions): void {
-  const { forwarding, maxBodyBytes, budget, turns } = options;
+  const { forwarding, trace, maxBodyBytes, budget, turns } = options;
+  const submit = async (submission: Submission): Promise<WriteAccepted> => {
+    const accepted = await forwarding.submit(submission);
+    trace.accepted(submission.requestId, accepted.position);
+    return accepted;
+  };
   const submitBody = (route: Route, isDelete: boolean): ((ctx: Context) => Promise<void>) => {
     return async (ctx) => {
       const key = keyOf(ctx);
@@ -66,11 +74,11 @@ export function addWriteRoutes(router: Router, options: WriteRoutesOptions): voi
         if (signals !== undefined) {
           const { label } = parsed;
           const bytes = signals.packed.length + FRAME_BYTES;
-          const accepted = await forwarding.submit({ ...request, writes: [], signals, bytes, atomic: true, label });
+          const accepted = await submit({ ...request, writes: [], signals, bytes, atomic: true, label });
           ctx.body = answer(accepted, signals.count, undefined);
           return;
         }
-        const accepted = await forwarding.submit({
+        const accepted = await submit({
           ...request,
           writes: key === undefined ? parsed.writes : withKeys(key, route, parsed.writes, parsed.bulk),
           bytes: parsed.writes.reduce((sum, write) => sum + extraBytes(write, key), body.length),
@@ -88,7 +96,7 @@ export function addWriteRoutes(router: Router, options: WriteRoutesOptions): voi
   /** A write of one item that is named by the path; `bytes`: of its body. */
   const submitOne = async (ctx: Context, keyRoute: WriteRoute, write: WireWrite, bytes: number): Promise<void> => {
     const key = keyOf(ctx);
-    const accepted = await forwarding.submit({
+    const accepted = await submit({
       writes: key === undefined ? [write] : withKeys(key, keyRoute, [write], false),
       bytes: extraBytes(write, key) + bytes,
       ...keyedBy(ctx, key),

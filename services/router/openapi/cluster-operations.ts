@@ -219,6 +219,41 @@ export const clusterOperations = {
     examples: { empty: {} },
     codes: ofRegions,
   }),
+  'POST /cluster/trace': action({
+    ...{ id: 'trace', summary: 'Where a write is: in which regions', answer: 'TraceAnswer' },
+    description:
+      'Changes nothing. One of the fields. Request ids are known to the router that accepted the write, for its newest 10,000.',
+    fields: closed(
+      {},
+      {
+        position: text('As a write or a read returned it.', { minLength: 1 }),
+        key: text('The `Idempotency-Key` of a write.', { pattern: '^[!-~]{1,255}$' }),
+        request_id: text('The `x-request-id` of a write.', { minLength: 1 }),
+      },
+    ),
+    examples: {
+      position: { position: 'us-east@k3qv5m2xw7abc:125' },
+      key: { key: 'order-17' },
+      request: { request_id: '5f2c7c0e' },
+    },
+    answers: {
+      key: {
+        position: 'us-east@k3qv5m2xw7abc:125',
+        writes: [
+          {
+            ...{ route: 'signals', origin: 'us-east@k3qv5m2xw7abc', first: 125, last: 125 },
+            accepted_at: '2026-01-15T10:00:00.000Z',
+          },
+        ],
+        regions: [
+          { name: 'us-east', reachable: true, durable: true, applied: true, lacking_events: 0 },
+          { name: 'eu-west', reachable: true, durable: false, applied: false, lacking_events: 12 },
+          { name: 'ap-south', reachable: false, durable: null, applied: null, lacking_events: null },
+        ],
+      },
+    },
+    codes: ['unknown_event'],
+  }),
   'GET /cluster/quarantine': action({
     ...{ id: 'getQuarantine', summary: 'The events that are set aside', answer: 'QuarantineList', codes: [] },
   }),

@@ -1,4 +1,5 @@
 /** The answers of the operations on the cluster, and of health. */
+import { writeRoutes } from '../../../shared/protocol/writes.ts';
 import { array, count, flag, nullable, number, object, record, ref, type Schema, text } from './document.ts';
 
 const time = (description?: string): Schema => text(description, { format: 'date-time' });
@@ -121,6 +122,34 @@ export const clusterSchemas: Readonly<Record<string, Schema>> = {
     },
     { reason: text('Why it is unknown, or which regions differ.') },
   ),
+  TraceAnswer: object(
+    {
+      position: ref('Position', 'The last events of the write.'),
+      regions: array(ref('TracedRegion'), { description: 'In the order of the topology.' }),
+    },
+    {
+      writes: array(ref('TracedWrite'), {
+        description: 'Of a key: where it was used. A duplicate in the log of another origin does not count.',
+      }),
+    },
+  ),
+  TracedWrite: object(
+    {
+      route: text(undefined, { enum: writeRoutes }),
+      origin: text(),
+      first: count('Its events are these of the origin.', { minimum: 1 }),
+      last: count(undefined, { minimum: 1 }),
+      accepted_at: text('Of the first of them.', { format: 'date-time' }),
+    },
+    { retraction: { type: 'boolean', const: true, description: 'They take back what was given under the key.' } },
+  ),
+  TracedRegion: object({
+    name: text(),
+    reachable: flag('Whether it answers.'),
+    durable: nullable(flag('On its disk; null: unknown.')),
+    applied: nullable(flag('In its answers; null: unknown.')),
+    lacking_events: nullable(count('Events up to the position that it has not applied.')),
+  }),
   QuarantineAnswer: object({
     origin: text(),
     sequence: count(),

@@ -170,6 +170,7 @@ export class CoreRouter {
             ...digestCounts.request({ id, covering }),
           })),
         ),
+      keyRuns: (ids) => ask(undefined, ({ wal }) => ids.map((id) => wal.runs(id))),
       quarantine: (range) => ask(undefined, ({ wal, apply }) => setAside(wal, range, apply.applied)),
       read: () => Promise.reject(new Fault('no_answer', 'this harness has no reads')),
       close: async () => {},

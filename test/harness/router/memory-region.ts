@@ -8,6 +8,7 @@ import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type {
+  KeyRunsReply,
   PartitionRequest,
   RegionStatus,
   RetireDiskRequest,
@@ -82,6 +83,8 @@ export class MemoryRegion implements RegionLink {
   /** The digest of a position: the same in every region that is as it should be. */
   digestOf: (position: string) => string = (position) => `digest of ${position}`;
   disk: string | undefined;
+  /** By key id. */
+  readonly runsByKey = new Map<string, KeyRunsReply['runs'][number]>();
   /** What it knows of other disks. */
   disks: readonly KnownDisk[] = [];
   items = 0;
@@ -256,6 +259,11 @@ export class MemoryRegion implements RegionLink {
   async quarantine(range: QuarantinedRange): Promise<void> {
     this.reach();
     this.setAside(range);
+  }
+
+  async keyRuns(ids: readonly string[]): Promise<KeyRunsReply['runs']> {
+    this.reach();
+    return ids.map((id) => this.runsByKey.get(id) ?? []);
   }
 
   async read(request: ReadRequest): Promise<ReadAnswer> {
