@@ -35,7 +35,7 @@ import type { KeySettings } from './keys/keys.ts';
 import { createRouterKeys } from './keys/router-keys.ts';
 import type { RegionLinks } from './links/links.ts';
 import type { RouterConfig } from './router-config.ts';
-import { createTrace } from './trace/trace.ts';
+import { createTrace } from './trace/positions-of-writes.ts';
 
 export interface RouterOptions
   extends Pick<RouterConfig, 'maxBodyBytes' | 'maxBodiesBytes' | 'httpLimits' | 'heldWritesLimit' | 'heldWritesMs'> {

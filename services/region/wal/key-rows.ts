@@ -16,6 +16,7 @@
  */
 import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
+import type { KeyRunReport } from '../../../shared/protocol/internal.ts';
 import type { Copy } from '../state/keys/keys.ts';
 import { decodeJson } from './documents.ts';
 
@@ -23,16 +24,6 @@ import { decodeJson } from './documents.ts';
 export interface WriteCopy extends Copy {
   /** Which write of its request, from 0. */
   readonly index: number;
-}
-
-/** Events of one origin under a key, one after another in its log. */
-export interface KeyRun {
-  readonly origin: string;
-  readonly first: number;
-  readonly last: number;
-  /** When the first of them was accepted, epoch ms. */
-  readonly acceptedMs: number;
-  readonly isRetraction: boolean;
 }
 
 const FORM = 1;
@@ -130,7 +121,7 @@ export class KeyRow {
   }
 
   /** Consecutive copies of consecutive writes, in the order they were appended. */
-  summary(): readonly KeyRun[] {
+  summary(): readonly KeyRunReport[] {
     return this.runs.map(({ origin, sequence, firstMs, count, isRetraction }) => ({
       ...{ origin, first: sequence, last: sequence + count - 1, acceptedMs: firstMs, isRetraction },
     }));

@@ -11,13 +11,14 @@
  */
 
 import { keyIdOf, writeIndexOf } from '../../../shared/protocol/idempotency.ts';
+import type { KeyRunReport } from '../../../shared/protocol/internal.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Quarantine } from '../../../shared/protocol/quarantine.ts';
 import type { Batch } from '../batch/batch.ts';
 import { type Copy, copyOf } from '../state/keys/keys.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import { decodeJson, encodeJson } from './documents.ts';
-import { decodeEarlierCopies, encodeCopies, KeyRow, type KeyRun, type WriteCopy } from './key-rows.ts';
+import { decodeEarlierCopies, encodeCopies, KeyRow, type WriteCopy } from './key-rows.ts';
 import type { ForgetOptions } from './wal.ts';
 
 /** The store's name of that time, epoch ms. */
@@ -78,7 +79,7 @@ export class KeyTable {
   }
 
   /** Where the log has the writes under a key on a route. Records of an earlier version are not among them. */
-  runs(keyId: string): readonly KeyRun[] {
+  runs(keyId: string): readonly KeyRunReport[] {
     const runs = this.row(keyId)?.summary() ?? [];
     return runs.filter(({ origin, last }) => last <= sequenceOf(this.durable, origin));
   }

@@ -10,6 +10,7 @@
 import { assert } from '../../../shared/kernel/kernel.ts';
 import { credibleInLog } from '../../../shared/leadership/epochs.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
+import type { KeyRunReport } from '../../../shared/protocol/internal.ts';
 import { GrowingPosition } from '../../../shared/protocol/position.ts';
 import { type Quarantine, type QuarantinedRange, quarantineOf } from '../../../shared/protocol/quarantine.ts';
 import type { Batch } from '../batch/batch.ts';
@@ -21,7 +22,6 @@ import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import { damagedFrom, damageOf, restorationFlaw, restoreRegisters } from './damaged-rows.ts';
 import { decodeEmbedding, decodeItem, decodeOrigin, encodeJson, encodeOrigin, openedOrigin } from './documents.ts';
-import type { KeyRun } from './key-rows.ts';
 import { KeyTable } from './key-table.ts';
 import { registerLogGauges } from './log-metrics.ts';
 import { readMarks } from './marks.ts';
@@ -367,7 +367,7 @@ class Log implements Wal {
     return this.keyTable.copies(id);
   }
 
-  runs(keyId: string): readonly KeyRun[] {
+  runs(keyId: string): readonly KeyRunReport[] {
     return this.keyTable.runs(keyId);
   }
 

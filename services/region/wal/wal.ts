@@ -17,13 +17,13 @@
  */
 
 import { Fault } from '../../../shared/errors/errors.ts';
+import type { KeyRunReport } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import type { Quarantine, QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
 import type { Batch } from '../batch/batch.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
 import type { TableName } from '../store/store.ts';
-import type { KeyRun } from './key-rows.ts';
 
 /** The state of an origin in the log. */
 export interface OriginInfo {
@@ -174,7 +174,7 @@ export interface Wal {
   /** Every durable event in the log of the writes under an idempotency key's id, in no particular order. */
   copies(id: string): readonly Copy[];
   /** Where the durable log has the writes under a key on a route, whatever their number; for operators. */
-  runs(keyId: string): readonly KeyRun[];
+  runs(keyId: string): readonly KeyRunReport[];
   /** While a received event under this id's key is being appended: resolves when that has ended. */
   arriving(id: string): Promise<void> | undefined;
   /**

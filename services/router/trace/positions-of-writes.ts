@@ -27,6 +27,10 @@ export function createTrace({ links, regions, recentLimit = RECENT_LIMIT }: Trac
 
   const withRegions = async (position: Position, writes?: readonly TracedWrite[]): Promise<TraceAnswer> => {
     const asked = await Promise.all([...links.keys()].map((name) => traced(name, position)));
+    if (writes === undefined && !asked.some(({ durable }) => durable === true)) {
+      const silent = asked.flatMap(({ name, reachable }) => (reachable ? [] : [name]));
+      throw unknown('no region that answers has everything up to that position', silent, 'is it one of this cluster?');
+    }
     return {
       position: formatPosition(position),
       ...(writes === undefined ? {} : { writes }),
@@ -88,11 +92,14 @@ async function writesUnder(links: RegionLinks, key: string): Promise<readonly Tr
   }
   if (found.size > 0) return [...found.values()].sort((a, b) => (a.accepted_at < b.accepted_at ? -1 : 1));
   const silent = asked.flatMap(({ region }, index) => (answers[index]!.status === 'rejected' ? [region] : []));
-  throw new Refusal('unknown_event', `no region that answers knows a write under that key`, {
-    hint:
-      silent.length === 0
-        ? 'keys are known for seven days; a write that was answered 200 under the key would be known'
-        : `not reached: ${silent.join(', ')}; ask again`,
+  const hint = 'keys are known for seven days; a write that was answered 200 under the key would be known';
+  throw unknown('no region that answers knows a write under that key', silent, hint);
+}
+
+/** `silent`: regions that may know it. */
+function unknown(detail: string, silent: readonly string[], hint: string): Refusal {
+  return new Refusal('unknown_event', detail, {
+    hint: silent.length === 0 ? hint : `not reached: ${silent.join(', ')}; ask again`,
   });
 }
 

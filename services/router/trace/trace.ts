@@ -48,10 +48,8 @@ export interface TraceAnswer {
 }
 
 export interface Trace {
-  /** Throws `Refusal` `unknown_event` if no region that answers, or this router, knows the write; `invalid_request`. */
+  /** Throws `Refusal` `unknown_event` if no region that answers has the write, or this router not its id; `invalid_request`. */
   find(request: TraceRequest): Promise<TraceAnswer>;
   /** A write was accepted. */
   accepted(requestId: string, position: string): void;
 }
-
-export { createTrace, type TraceOptions } from './positions-of-writes.ts';

@@ -1,13 +1,15 @@
 /** Where a write is, by its position, its key, or the id of its request. */
 import assert from 'node:assert/strict';
-import { createTrace } from '../../../../services/router/trace/trace.ts';
+import { createTrace } from '../../../../services/router/trace/positions-of-writes.ts';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { keyIdOn } from '../../../../shared/protocol/idempotency.ts';
 import type { WireWrite } from '../../../../shared/protocol/writes.ts';
+import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { type ManualClock, settle } from '../../../harness/kernel/manual-clock.ts';
 import { type MemoryCluster, memoryCluster } from '../../../harness/router/memory-cluster.ts';
 
 const origin = 'us-east@aaaaaaaaaa';
+const held = new Map([[origin, 9]]);
 const write: WireWrite = { k: 'd', e: 1 };
 const run = { origin, first: 2, last: 3, acceptedMs: 1_768_471_200_000, isRetraction: false };
 
@@ -43,6 +45,7 @@ describe('tracing a write', () => {
     assert.deepEqual((await trace({ position: `${origin}:4` })).regions[0], {
       ...{ name: 'us-east', reachable: true, durable: true, applied: false, lacking_events: 1 },
     });
+    await assert.rejects(trace({ position: `${origin}:5` }), refused('unknown_event', /not reached: ap-south/));
     for (const position of ['', 'nowhere', `${origin}:x`]) {
       await assert.rejects(trace({ position }), refused('invalid_request', /position token/));
     }
@@ -68,8 +71,9 @@ describe('tracing a write', () => {
   });
 
   it('by the id of its request, as long as the router remembers it', async () => {
-    const regionsOf = { ask: async () => undefined };
-    const short = createTrace({ links: new Map(), regions: regionsOf, recentLimit: 2 });
+    const links = new Map([['us-east', cluster.usEast]]);
+    const holding = { ask: async () => ({ status: { durable: held, applied: held } }) as unknown as RegionView };
+    const short = createTrace({ links, regions: holding, recentLimit: 2 });
     for (const [id, sequence] of [
       ['a', 1],
       ['b', 2],
