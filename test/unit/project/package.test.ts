@@ -1,6 +1,6 @@
 /** The archive of `npm pack`: a project in which nothing else is installed can import the client from it, and compile with its types. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -48,7 +48,9 @@ describe('the archive of npm pack', function () {
       '--types',
       '',
     ];
-    run(process.execPath, [resolve('node_modules/typescript/bin/tsc'), ...options, 'program.ts']);
+    const tsc = [resolve('node_modules/typescript/bin/tsc'), ...options, 'program.ts'];
+    const { stdout } = spawnSync(process.execPath, tsc, { cwd: folder, encoding: 'utf8' });
+    assert.equal(stdout, '');
     assert.equal(run(process.execPath, ['program.js']), 'TidalClient TidalProblem\n');
   });
 });
