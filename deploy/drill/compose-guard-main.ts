@@ -1,9 +1,10 @@
 /** Outlives a drill of `docker compose`: starts and resumes everything unless the drill says `done` before its pipe closes. */
+import { onEndAsked } from '../../shared/kernel/ending.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { ComposeProcesses, docker } from './compose-processes.ts';
 
-// A Ctrl+C in the terminal is for the drill, which undoes its faults itself.
-for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => {});
+// A Ctrl+C is for the drill, which undoes its faults itself; and this process is needed once its parent has ended, also under npm.
+onEndAsked(() => {});
 
 let said = '';
 process.stdin.setEncoding('utf8').on('data', (text: string) => {
