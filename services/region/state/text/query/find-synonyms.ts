@@ -34,12 +34,15 @@ export interface FoundSynonyms extends FoundPhrases {
   readonly terms: ReadonlySet<number>;
 }
 
+const none: FoundSynonyms = { terms: new Set(), phrases: new Map(), documents: 0, asked: new Set(), isComplete: true };
+
 /** `fields` ascending. */
 export function* findSynonyms(
   texts: readonly string[],
   fields: readonly number[],
   parts: SynonymParts,
 ): Steps<FoundSynonyms> {
+  if (texts.length === 0) return none;
   const { lexicon } = parts.index;
   const terms = new Set<number>();
   const phrases: string[] = [];

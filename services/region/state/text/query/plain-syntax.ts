@@ -140,12 +140,19 @@ function* partsOf(
   const fields = field === undefined ? [...fieldNames.keys()] : [field];
   const asks = lexicon.asksOf(text, fields);
   const partOf = (words: readonly AskedWord[], kind: PlainPart['kind'] = 'word'): PlainPart => {
-    const { word, fields: searched } = words[0]!;
+    const { word, terms: own, fields: searched } = words[0]!;
     const isStopWord = searched.length === 0;
-    const terms = [...new Set(words.flatMap((each) => each.terms))];
-    const beginnings = words.map((each) => each.word);
-    const own = { kind, text: word, terms, beginnings, isStopWord, isExcluded };
-    return { ...own, fields: isStopWord ? fields : searched, synonyms: [], hasAllSynonyms: true };
+    return {
+      kind,
+      text: word,
+      terms: words.length === 1 ? own : [...new Set(words.flatMap((each) => each.terms))],
+      beginnings: words.map((each) => each.word),
+      isStopWord,
+      isExcluded,
+      fields: isStopWord ? fields : searched,
+      synonyms: [],
+      hasAllSynonyms: true,
+    };
   };
   if (isPhrase || (isExcluded && asks.length > 1)) {
     // What is one word of a text, as `-spider-man` may be, or together in it.

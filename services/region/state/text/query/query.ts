@@ -127,8 +127,11 @@ export class Expansion {
     // What was typed is paid for before what stands for it: the words, then the phrases, from the same rest on every page.
     const words = costs.filter(([part]) => part.kind === 'word' && !isLeftOut(part));
     const share = words.reduce((sum, [, steps]) => sum + steps, 0) / QUERY_LIMIT_STEPS;
-    const rest = { ...this.parts, cost: cost.partOf(1 - Math.min(WORDS_SHARE, share)) };
-    for (const { kind, text, fields } of parts) if (kind === 'phrase') yield* matchOnce(text, fields, rest);
+    const phrases = parts.filter(({ kind }) => kind === 'phrase');
+    if (phrases.length > 0) {
+      const rest = { ...this.parts, cost: cost.partOf(1 - Math.min(WORDS_SHARE, share)) };
+      for (const { text, fields } of phrases) yield* matchOnce(text, fields, rest);
+    }
     if (isFirst) for (const [part, steps] of words) if (!dropped.has(part)) cost.spend(steps);
     const typed = this.typedIn(parts.filter((part) => !isLeftOut(part) && !dropped.has(part)));
     const clauses: ExpandedClause[] = [];
