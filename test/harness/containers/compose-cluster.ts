@@ -1,5 +1,6 @@
 /** The cluster of `compose.yaml`, up as a project of its own on free ports; `down` leaves nothing of it behind. */
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import type { StartedDockerComposeEnvironment } from 'testcontainers';
 import { keyHeaders, useKey } from '../clients/keys.ts';
 import { requestJson } from '../clients/request-json.ts';
@@ -152,6 +153,12 @@ export class ComposeCluster {
     await docker(['compose', '--project-name', this.project, '--file', 'compose.yaml', ...command], {
       environment: this.environment,
     });
+  }
+
+  /** For programs that run `docker compose` on this project themselves. */
+  get commandEnvironment(): Readonly<Record<string, string>> {
+    const file = join(root, 'compose.yaml');
+    return { ...this.environment, COMPOSE_FILE: file, COMPOSE_PROJECT_NAME: this.project };
   }
 
   private get addressFormat(): string {
