@@ -39,7 +39,7 @@ export const STORE_FORMAT = 2;
 /** Why a store of this format, as its mark or an offer states it, cannot be used; undefined if it can. */
 export function formatFlaw(format: unknown = 1): string | undefined {
   if (Number.isSafeInteger(format) && (format as number) >= 1 && (format as number) <= STORE_FORMAT) return undefined;
-  return `the store has the format ${clip(JSON.stringify(format) ?? 'none')}; version ${PROGRAM_VERSION} knows those up to ${STORE_FORMAT}: a later version has written it`;
+  return `the store has the format ${clip(JSON.stringify(format) ?? 'none')}; version ${PROGRAM_VERSION} knows those up to ${STORE_FORMAT}: a later version has written it, or what states it is damaged`;
 }
 
 export const OWN_VERSION: Version = { program: PROGRAM_VERSION, protocols: PROTOCOLS };

@@ -53,7 +53,6 @@ import {
   UnknownFormat,
   UnreadableBatch,
 } from './reader/reader.ts';
-
 import { setAside } from './set-aside.ts';
 
 export { CHAIN_BYTES, DamagedBatch, HEADER_BYTES, MAGIC, UnknownFormat };

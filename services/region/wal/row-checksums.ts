@@ -5,7 +5,8 @@
  *     u8 4 · u32 CRC-32 · value              of a record of an origin, a register or a row of idempotency records
  *     {"crc32":"0badcafe","value":…}         of a mark: a program that knows format 1 only reads the marks before it refuses
  *
- * The mark `format` alone stands as it is: every version reads it, and no other number differs from it by one bit.
+ * The mark `format` alone stands as it is, since every version reads it. A flipped bit makes none of the known formats out of
+ * another: the store is refused, as one that a later version has written would be.
  *
  * A store of format 1 has rows without a checksum: they are read as they are until a start has rewritten all of them
  * (`add-checksums.ts`) and stored the mark `checked`. From then on a row without one is damaged. No row of format 1 begins with a
