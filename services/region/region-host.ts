@@ -17,7 +17,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault, messageOf, Refusal } from '../../shared/errors/errors.ts';
-import { sleep } from '../../shared/kernel/kernel.ts';
 import { createBlockedApp } from './http/blocked-app.ts';
 import { createInternalGate } from './http/internal-gate.ts';
 import { createSwitchingApp } from './http/switching-app.ts';
@@ -27,7 +26,8 @@ import { checkpointed, setAside, UnappliableEvent } from './recover/unappliable.
 import { createRegion, type Region } from './region.ts';
 import type { RegionOptions } from './region-options.ts';
 import { describeBlocked } from './region-status.ts';
-import { restoreBatches, restoredCounter } from './repair/restore-batches.ts';
+import { restoredCounter } from './repair/restore-batches.ts';
+import { restoreStore } from './repair/restore-store.ts';
 import { mergeInto, obstacleOf } from './snapshot/merge.ts';
 import type { ArrivedSnapshot } from './snapshot/snapshot.ts';
 import type { Store, StoreHome, TableName } from './store/store.ts';
@@ -37,9 +37,6 @@ import type { Wal } from './wal/wal.ts';
 
 /** Wait before the next fetch after a snapshot that could not be installed: the logs may fill the region meanwhile. */
 const DROPPED_MS = 60_000;
-/** A start with damaged batches asks its peers for this long: they may be starting too. */
-const RESTORE_MS = 30_000;
-const RESTORE_AGAIN_MS = 1_000;
 const RESTORABLE: ReadonlySet<TableName> = new Set(['batches', 'items', 'embeddings']);
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>;
@@ -66,7 +63,7 @@ export interface RegionHost {
 /** Opens the home and recovers the region; throws `ConfigError` where this directory or schema cannot be served. */
 export async function createRegionHost(options: RegionHostOptions): Promise<RegionHost> {
   const host = new Host(options);
-  await host.begin();
+  await host.startGeneration();
   return host;
 }
 
@@ -80,7 +77,8 @@ class Host implements RegionHost {
   private region: Region | undefined;
   private readonly changes = new Queue();
   private started = false;
-  private stopping = false;
+  /** Aborted by a stop. */
+  private readonly stopping = new AbortController();
   /** Defined while an event cannot be applied. */
   private closeBlocked: (() => Promise<void>) | undefined;
   private notBeforeMs = Number.NEGATIVE_INFINITY;
@@ -108,8 +106,8 @@ class Host implements RegionHost {
     this.blocked = (is) => blocked.set(Number(is));
   }
 
-  /** `mended`: damage was found at this start already, and restored. */
-  async begin(mended = false): Promise<void> {
+  /** `isSecond`: the first attempt found damage, which was restored. If a stop ends the restoration, no generation is started. */
+  async startGeneration(isSecond = false): Promise<void> {
     const { home, wrapStore } = this.options;
     const store = home.open();
     try {
@@ -127,41 +125,35 @@ class Host implements RegionHost {
       await store.close();
       if (error instanceof Fault && error.code === 'unknown_format') throw new ConfigError(error.message);
       if (error instanceof UnappliableEvent) return this.block(error);
-      if (mended || !(await this.restored(error))) throw error;
-      return this.begin(true);
+      const damage = damagedRowOf(error);
+      if (isSecond || damage === undefined || !RESTORABLE.has(damage.table)) throw error;
+      this.options.log.error('the store is damaged, restoring', { error: damage.message });
+      const isRestored = await this.restored();
+      if (this.stopping.signal.aborted) return;
+      if (!isRestored) throw error;
+      return this.startGeneration(true);
     }
     this.blocked(false);
     this.generation++;
     this.handler = this.region.app.callback();
-    if (this.started && !this.stopping) this.region.start();
+    if (this.started && !this.stopping.signal.aborted) this.region.start();
   }
 
-  /** Whether damage that ended a start is restored: batches from peers, then registers from the log. */
-  private async restored(error: unknown): Promise<boolean> {
+  /** Whether the current store is restored. */
+  private async restored(): Promise<boolean> {
     const { log, clock, links, home } = this.options;
-    const damage = damagedRowOf(error);
-    if (damage === undefined || !RESTORABLE.has(damage.table)) return false;
-    log.error('the store is damaged, restoring', { error: damage.message });
-    const wal = openLog({ store: home.open() });
+    const restored = restoredCounter(this.metrics);
     try {
-      const restored = restoredCounter(this.metrics);
-      const endMs = clock.monotonicMs() + RESTORE_MS;
-      let left = wal.damagedBatches();
-      for (;;) {
-        left = await restoreBatches({ log, wal, links, restored }, left);
-        if (left.length === 0 || links.length === 0 || clock.monotonicMs() >= endMs) break;
-        await sleep(clock, RESTORE_AGAIN_MS);
+      const wal = await logOn(home.open());
+      try {
+        return await restoreStore({ log, clock, wal, links, restored, signal: this.stopping.signal });
+      } finally {
+        await wal.close();
       }
-      if (left.length > 0) return false;
-      const registers = await wal.restoreRegisters();
-      if (registers > 0) log.warn('damaged registers restored from the log', { registers });
-      return true;
-    } catch (cause) {
-      if (!(cause instanceof Fault)) throw cause;
-      log.error('the store is not restored', { error: cause.message });
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      log.error('the store is not restored', { error: error.message });
       return false;
-    } finally {
-      await wal.close();
     }
   }
 
@@ -179,12 +171,13 @@ class Host implements RegionHost {
       status: () => describeBlocked({ region, clock, wal, schema, contained, origin: range.origin, detail }),
       setAside: (aside) => {
         const run = this.changes.add(async () => {
-          if (this.stopping || this.closeBlocked === undefined) throw new Refusal('not_ready', `${region} is changing`);
+          if (this.stopping.signal.aborted || this.closeBlocked === undefined)
+            throw new Refusal('not_ready', `${region} is changing`);
           await setAside(wal, aside, contained);
           await this.closeBlocked();
           this.closeBlocked = undefined;
           this.metrics.pause();
-          await this.begin();
+          await this.startGeneration();
         });
         run.catch((error: unknown) => {
           if (!(error instanceof Refusal)) this.options.onFatal(error);
@@ -201,7 +194,7 @@ class Host implements RegionHost {
 
   private async change(arrived: ArrivedSnapshot): Promise<void> {
     const { log, clock, random, region, httpLimits } = this.options;
-    if (this.stopping) return;
+    if (this.stopping.signal.aborted) return;
     const startMs = clock.monotonicMs();
     log.info('switching to the fetched store', { peer: arrived.peer, id: arrived.info.id });
     this.handler = createSwitchingApp({
@@ -232,15 +225,15 @@ class Host implements RegionHost {
       log.error('snapshot not installed, keeping the current store', { error: messageOf(error) });
       await arrived.incoming.discard();
     }
-    await this.begin();
+    await this.startGeneration();
   }
 
   /** Returns how many events that only this region had were appended to the copy. */
   private async install({ incoming }: ArrivedSnapshot): Promise<number> {
-    const mine = openLog({ store: this.options.home.open() });
+    const mine = await logOn(this.options.home.open());
     let events: number;
     try {
-      const copy = openLog({ store: incoming.open() });
+      const copy = await logOn(incoming.open());
       try {
         const obstacle = obstacleOf(mine, copy);
         if (obstacle !== undefined) throw new Fault('snapshot_unfit', obstacle);
@@ -260,10 +253,20 @@ class Host implements RegionHost {
   }
 
   async stop(): Promise<void> {
-    this.stopping = true;
+    this.stopping.abort();
     await this.changes.idle();
     await this.region?.stop();
     await this.closeBlocked?.();
+  }
+}
+
+/** The log on that store, which is closed if the log cannot be opened. */
+async function logOn(store: Store): Promise<Wal> {
+  try {
+    return openLog({ store });
+  } catch (error) {
+    await store.close();
+    throw error;
   }
 }
 

@@ -155,6 +155,13 @@ class StoredPartition implements PartitionSwitch {
   }
 }
 
+/** When the partition that the mark `cut` states ends by itself, epoch ms; infinite: when it is healed; minus infinite: there is none. */
+export function partitionedUntilMs(mark: unknown): number {
+  const value = parseMark(mark);
+  if (typeof value === 'object') return value.healAtMs;
+  return value ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+}
+
 function parseMark(mark: unknown): StoredValue {
   if (typeof mark === 'boolean') return mark;
   const { healAtMs } = (mark ?? {}) as { readonly healAtMs?: unknown };

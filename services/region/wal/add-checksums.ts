@@ -1,7 +1,7 @@
 /**
  * Gives every row of a store of format 1 a checksum (`row-checksums.ts`), once, at the first start of a version that knows them.
  *
- * Order of effects: the mark `format` → the rows, table by table, some in each flushed transaction → the mark `checked`. A crash
+ * Order of effects: the mark `format` → the rows, table by table, a slice of them in each flushed transaction → the mark `checked`. A crash
  * leaves some rows with and some without; both are read, and the next start rewrites the rest. A full disk leaves the same, and
  * does not prevent the start.
  */
@@ -9,8 +9,9 @@ import { messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { STORE_FORMAT } from '../../../shared/protocol/version.ts';
+import { inSlices, progressOf } from '../slices/slices.ts';
 import { isStorageFull } from '../storage-fault/storage-fault.ts';
-import type { Store, StoreTables, TableName } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import { readMarks } from './marks.ts';
 import {
   CheckedStore,
@@ -21,14 +22,12 @@ import {
   withChecksum,
 } from './row-checksums.ts';
 
-/** Limit of the values of one transaction; at least one row. */
-const STEP_BYTES = 4 * 1024 * 1024;
-/** Minimum interval of progress lines in the log, ms. */
-const PROGRESS_MS = 2_000;
+/** Each slice is one flushed transaction: few enough of them that flushes are not what takes the time. */
+const SLICE_BYTES = 1024 * 1024;
 
 export interface AddChecksumsOptions {
   readonly store: Store;
-  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -40,17 +39,21 @@ export async function addChecksums({ store, clock, log }: AddChecksumsOptions): 
   if (total === 0) return;
   readMarks(new CheckedStore(store));
   const startMs = clock.monotonicMs();
-  let reportedMs = startMs;
+  const report = progressOf({ clock, log }, 'adding checksums to the rows of the store');
   let rows = 0;
   try {
     await store.commit((transaction) => transaction.put('marks', 'format', Buffer.from(String(STORE_FORMAT))));
     for (const table of checkedTables) {
-      await rewrite(store, table, (count) => {
-        rows += count;
-        if (clock.monotonicMs() - reportedMs < PROGRESS_MS) return;
-        reportedMs = clock.monotonicMs();
-        log.info('adding checksums to the rows of the store', { rows, of: total });
-      });
+      for await (const slice of inSlices({ store, table, clock, sliceBytes: SLICE_BYTES })) {
+        const changed = slice.filter(({ key, value }) => !hasChecksum(table, key, value));
+        if (changed.length > 0) {
+          await store.commit((transaction) => {
+            for (const { key, value } of changed) transaction.put(table, key, withChecksum(table, key, value));
+          });
+        }
+        rows += slice.length;
+        report({ rows, of: total });
+      }
     }
     await store.commit(markChecked);
   } catch (error) {
@@ -60,29 +63,4 @@ export async function addChecksums({ store, clock, log }: AddChecksumsOptions): 
   }
   const took_ms = Math.round(clock.monotonicMs() - startMs);
   log.info('every row of the store has a checksum now', { rows, format: STORE_FORMAT, took_ms });
-}
-
-async function rewrite<T extends TableName>(store: Store, table: T, onStep: (rows: number) => void): Promise<void> {
-  for (let from: StoreTables[T] | undefined, isFirst = true; isFirst || from !== undefined; isFirst = false) {
-    const changed: (readonly [StoreTables[T], Uint8Array])[] = [];
-    let bytes = 0;
-    let rows = 0;
-    let next: StoreTables[T] | undefined;
-    for (const { key, value } of store.range(table, from === undefined ? {} : { from })) {
-      if (bytes >= STEP_BYTES) {
-        next = key;
-        break;
-      }
-      rows++;
-      bytes += value.length;
-      if (!hasChecksum(table, key, value)) changed.push([key, withChecksum(table, key, value)]);
-    }
-    if (changed.length > 0) {
-      await store.commit((transaction) => {
-        for (const [key, row] of changed) transaction.put(table, key, row);
-      });
-    }
-    onStep(rows);
-    from = next;
-  }
 }

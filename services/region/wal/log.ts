@@ -7,6 +7,7 @@
  * that readers use are advanced.
  */
 
+import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import { credibleInLog } from '../../../shared/leadership/epochs.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
@@ -14,13 +15,14 @@ import type { KeyRunReport } from '../../../shared/protocol/internal.ts';
 import { GrowingPosition } from '../../../shared/protocol/position.ts';
 import { type Quarantine, type QuarantinedRange, quarantineOf } from '../../../shared/protocol/quarantine.ts';
 import type { Batch } from '../batch/batch.ts';
-import { decodeHeader, NO_PREDECESSOR, newestMsOf } from '../batch/batch.ts';
+import { NO_PREDECESSOR, newestMsOf } from '../batch/batch.ts';
 import { Queue } from '../queue/queue.ts';
+import type { SlicesOptions } from '../slices/slices.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
 import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
-import { damagedFrom, damageOf, restorationFlaw, restoreRegisters } from './damaged-rows.ts';
+import { damagedBatches, headerOf, restorationFlaw, restoreRegisters } from './damaged-rows.ts';
 import { decodeEmbedding, decodeItem, decodeOrigin, encodeJson, encodeOrigin, openedOrigin } from './documents.ts';
 import { KeyTable } from './key-table.ts';
 import { registerLogGauges } from './log-metrics.ts';
@@ -29,15 +31,16 @@ import { mergeRegisters } from './merge-registers.ts';
 import { CheckedStore } from './row-checksums.ts';
 import { registersSetAside } from './set-aside.ts';
 import { putShard, storedShards } from './shard-rows.ts';
-import type {
-  AppendOptions,
-  BatchRange,
+import {
+  type AppendOptions,
+  type BatchRange,
   DamagedRow,
-  ForgetOptions,
-  MarkName,
-  OriginInfo,
-  StreamOffset,
-  Wal,
+  type ForgetOptions,
+  type MarkName,
+  type OriginInfo,
+  type SearchOptions,
+  type StreamOffset,
+  type Wal,
 } from './wal.ts';
 
 /** The store's name of the stored offset; the other marks are {@link MarkName}s. */
@@ -263,18 +266,20 @@ class Log implements Wal {
     const found: Uint8Array[] = [];
     let bytes = 0;
     for (const { key, value } of this.store.range('batches', { from: [origin, start], to: [origin, durable] })) {
-      const damage = damageOf(this.store, this.known.get(origin)!, key[1], value);
-      if (damage !== undefined) {
-        this.damageMet(damage);
-        if (found.length === 0) throw damage;
-        break;
+      bytes += value.length;
+      if (found.length > 0 && bytes > limitBytes) break;
+      const header = headerOf(this.store, this.known.get(origin)!, key[1], value);
+      if (header instanceof DamagedRow) {
+        this.damageMet(header);
+        if (found.length > 0) break;
+        throw header;
       }
       if (found.length === 0) {
         // No batch of this origin before `from` reaches it: the beginning was trimmed.
-        if (key[1] > from || decodeHeader(value).last < from) return [];
+        if (key[1] > from) return [];
+        if (header instanceof Fault) throw header;
+        if (header.last < from) return [];
       }
-      bytes += value.length;
-      if (found.length > 0 && bytes > limitBytes) break;
       found.push(value);
     }
     return found;
@@ -293,13 +298,15 @@ class Log implements Wal {
       let bytes = 0;
       let first = info.first;
       for (const { key, value } of this.store.range('batches', { from: [origin, 0], to: [origin, upTo] })) {
-        const damage = damageOf(this.store, info, key[1], value);
-        if (damage !== undefined) {
-          this.damageMet(damage);
+        if (keys.length > 0 && bytes + value.length > limitBytes) break;
+        const header = headerOf(this.store, info, key[1], value);
+        if (header instanceof DamagedRow) {
+          this.damageMet(header);
           break;
         }
-        const { last } = decodeHeader(value);
-        if (last > upTo || (keys.length > 0 && bytes + value.length > limitBytes)) break;
+        if (header instanceof Fault) throw header;
+        const { last } = header;
+        if (last > upTo) break;
         keys.push(key);
         bytes += value.length;
         first = last + 1;
@@ -317,10 +324,8 @@ class Log implements Wal {
     this.damageMet = listener;
   }
 
-  damagedBatches(from?: { readonly origin: string; readonly first: number }): readonly BatchRange[] {
-    if (from === undefined) return this.origins().flatMap((info) => [...damagedFrom(this.store, info, info.first)]);
-    const info = this.known.get(from.origin);
-    return info === undefined ? [] : [...damagedFrom(this.store, info, from.first, true)];
+  damagedBatches(options: SearchOptions): Promise<readonly BatchRange[]> {
+    return damagedBatches(this.store, this.origins(), options);
   }
 
   restoreBatch(range: BatchRange, bytes: Uint8Array): Promise<string | undefined> {
@@ -336,9 +341,9 @@ class Log implements Wal {
     });
   }
 
-  restoreRegisters(): Promise<number> {
+  restoreRegisters(options: SlicesOptions): Promise<number | undefined> {
     const isMended = this.mark('mended') !== undefined;
-    return restoreRegisters(this.plain, { origins: this.origins(), quarantine: this.quarantine, isMended });
+    return restoreRegisters(this.plain, { origins: this.origins(), quarantine: this.quarantine, isMended }, options);
   }
 
   get batchBytes(): number {

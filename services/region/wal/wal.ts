@@ -21,6 +21,7 @@ import type { KeyRunReport } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import type { Quarantine, QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
 import type { Batch } from '../batch/batch.ts';
+import type { SlicesOptions } from '../slices/slices.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
 import type { TableName } from '../store/store.ts';
@@ -72,6 +73,11 @@ export interface BatchRange {
   readonly origin: string;
   readonly first: number;
   readonly last: number;
+}
+
+export interface SearchOptions extends SlicesOptions {
+  /** Absent: all batches. Otherwise those of this origin from there on, before the first that is whole. */
+  readonly from?: { readonly origin: string; readonly first: number } | undefined;
 }
 
 export interface AppendOptions {
@@ -149,18 +155,22 @@ export interface Wal {
   trim(origin: string, upTo: number, limitBytes: number): Promise<{ readonly batches: number; readonly bytes: number }>;
   /** Called with each damaged batch that a read or a trim meets. */
   onDamaged(listener: (damage: DamagedRow) => void): void;
-  /** All damaged batches; or those from that one on up to the first that is whole. */
-  damagedBatches(from?: { readonly origin: string; readonly first: number }): readonly BatchRange[];
+  /**
+   * The damaged batches, in order; if the signal is aborted meanwhile, those that were found before. Other work has its turns, and
+   * may write.
+   */
+  damagedBatches(options: SearchOptions): Promise<readonly BatchRange[]>;
   /**
    * Puts the bytes in the place of a damaged batch, flushed, if they are those that were written there; otherwise returns why they
    * are not, and changes nothing. Of consecutive ones the last is the first to be restored.
    */
   restoreBatch(range: BatchRange, bytes: Uint8Array): Promise<string | undefined>;
   /**
-   * Computes damaged registers again from the log, flushed; returns how many. Throws `DamagedRow` if the log does not begin at 1
-   * or the state was mended. Nothing may be appended meanwhile.
+   * Computes damaged registers again from the log, flushed; returns how many, or undefined, with nothing changed, if the signal was
+   * aborted before. Throws `DamagedRow` if the log does not begin at 1 or the state was mended. Other work has its turns, but
+   * nothing may be appended.
    */
-  restoreRegisters(): Promise<number>;
+  restoreRegisters(options: SlicesOptions): Promise<number | undefined>;
   /** Bytes the batches take on disk, and how many they are. */
   readonly batchBytes: number;
   readonly batches: number;

@@ -7,9 +7,11 @@ import { createRegionHost, type RegionHost } from '../../../services/region/regi
 import { openLog } from '../../../services/region/wal/log.ts';
 import { Fault } from '../../../shared/errors/errors.ts';
 import { systemClock as clock, systemRandom as random } from '../../../shared/kernel/system.ts';
+import type { Log } from '../../../shared/observe/log.ts';
 import { createMetrics } from '../../../shared/observe/metrics.ts';
 import type { DigestReply, RegionStatus } from '../../../shared/protocol/internal.ts';
 import { eventually } from '../../harness/kernel/eventually.ts';
+import { RecordingLog } from '../../harness/observe/recording-log.ts';
 import { silentLog } from '../../harness/observe/silent-log.ts';
 import { freePort } from '../../harness/processes/nats-server.ts';
 import { viewChain } from '../../harness/region/batches.ts';
@@ -55,6 +57,7 @@ describe('region host', () => {
     port: number,
     home: MemoryStoreHome,
     peers: Readonly<Record<string, number>>,
+    log: Log = silentLog,
   ): Promise<Running> {
     const client: MemoryClient = broker.connect(region);
     const fatal: unknown[] = [];
@@ -65,7 +68,7 @@ describe('region host', () => {
       region,
       clock,
       random,
-      log: silentLog,
+      log,
       metrics: createMetrics({ process: 'region', name: region, nodeMetrics: false }),
       home,
       stream: client.stream,
@@ -183,6 +186,27 @@ describe('region host', () => {
     assert.ok(Number(refusedIt?.headers.get('retry-after')) > 0);
     assert.match(metrics, /tidal_applied_position_events\{/);
     await eventually('it is ready', async () => (await empty.status()).ready);
+  });
+
+  it('a stop ends the restoration of the store that it changes to, and is no failure', async () => {
+    const [a, b] = [await freePort(), await freePort()];
+    const holder = await start('us-east', a, await homeWith(viewChain(x, 30)), { 'eu-west': b });
+    const home = new MemoryStoreHome();
+    const log = new RecordingLog();
+    home.onStep = async (step) => {
+      if (step !== 'after the switch') return;
+      // The peer has the batch, and is down.
+      await holder.stop();
+      await home.store.commit((transaction) => transaction.put('batches', [x, 16], Buffer.from('damaged')));
+    };
+    const empty = await start('eu-west', b, home, { 'us-east': a }, log);
+    const lines = (message: string): number => log.lines.filter((line) => line.message === message).length;
+    await eventually('its peer is asked', () => lines('damaged batch not restored from peer') > 0);
+    await empty.stop();
+    assert.deepEqual(empty.fatal, []);
+    assert.equal(empty.host.generation, 1);
+    const reported = log.lines.find(({ message }) => message === 'damaged batches restored from peers');
+    assert.deepEqual(reported?.fields, { restored: 0, left: 1, partitioned: false });
   });
 
   it('what only this region has is in the store it changes to (schedule 6)', async () => {

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { decodeHeader, splitMessage } from '../../../../services/region/batch/batch.ts';
 import { BatchRestorer, restoreBatches } from '../../../../services/region/repair/restore-batches.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
-import { DamagedRow } from '../../../../services/region/wal/wal.ts';
+import { type BatchRange, DamagedRow, type Wal } from '../../../../services/region/wal/wal.ts';
+import { createMetrics } from '../../../../shared/observe/metrics.ts';
 import { type Event, HLC_PER_MS } from '../../../../shared/protocol/events.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { drawBetween, seededRandom } from '../../../harness/kernel/seeded-random.ts';
-import { CountedMetrics } from '../../../harness/observe/counted-metrics.ts';
+import { RecordingLog } from '../../../harness/observe/recording-log.ts';
 import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { bytesOf, chainOf, startMs, viewChain } from '../../../harness/region/batches.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
@@ -48,7 +49,14 @@ describe(`a damaged batch (seed ${seed})`, () => {
     const wal = openLog({ store });
     return { region, log: async (origin: string, from: number) => Buffer.concat(wal.read(origin, from, 1 << 20)) };
   };
-  const restored = { inc() {} };
+  const rest = {
+    log: silentLog,
+    restored: { inc() {} },
+    partitioned: () => false,
+    signal: new AbortController().signal,
+  };
+  const damagedIn = (wal: Wal): Promise<readonly BatchRange[]> =>
+    wal.damagedBatches({ clock: new ManualClock(), log: silentLog });
 
   it('is not read: a read ends before it, and says where it is if that is the first; nor is it trimmed', async () => {
     const store = await filled();
@@ -67,7 +75,24 @@ describe(`a damaged batch (seed ${seed})`, () => {
     assert.equal(wal.read(x, 21, 1 << 20).length, 4);
     assert.equal((await wal.trim(x, 30, 1 << 20)).batches, 3);
     assert.deepEqual(new Set(met), new Set([`${x}:16`]));
-    assert.deepEqual(wal.damagedBatches(), [{ origin: x, first: 16, last: 20 }]);
+    assert.deepEqual(await damagedIn(wal), [{ origin: x, first: 16, last: 20 }]);
+  });
+
+  it('is not looked for behind what a read or a trim may take', async () => {
+    const store = await filled();
+    await flip(store, [x, 16]);
+    const wal = openLog({ store });
+    const met: unknown[] = [];
+    wal.onDamaged(({ key }) => met.push(key));
+    const bytes = [6, 11]
+      .map((first) => store.get('batches', [x, first])!.length)
+      .reduce((sum, length) => sum + length);
+    assert.equal(wal.read(x, 6, bytes).length, 2);
+    assert.equal((await wal.trim(x, 5, 1 << 20)).batches, 1);
+    assert.equal((await wal.trim(x, 30, bytes)).batches, 2);
+    assert.deepEqual(met, []);
+    assert.equal((await wal.trim(x, 30, bytes)).batches, 0);
+    assert.deepEqual(met, [`${x}:16`]);
   });
 
   it('is found whichever bit is flipped', async () => {
@@ -102,8 +127,8 @@ describe(`a damaged batch (seed ${seed})`, () => {
       });
       const wal = openLog({ store });
       assert.throws(() => wal.read(x, 16, 1), DamagedRow, `bit ${bit}`);
-      const damaged = wal.damagedBatches();
-      assert.deepEqual(await restoreBatches({ log: silentLog, wal, links: [peer(whole)], restored }, damaged), []);
+      const damaged = await damagedIn(wal);
+      assert.deepEqual(await restoreBatches({ ...rest, wal, links: [peer(whole)] }, damaged), []);
       assert.deepEqual(store.crash().image(), whole.image(), `bit ${bit}`);
     }
   });
@@ -128,9 +153,9 @@ describe(`a damaged batch (seed ${seed})`, () => {
       const store = whole.crash();
       await flip(store, ...firsts);
       const wal = openLog({ store });
-      const damaged = wal.damagedBatches();
+      const damaged = await damagedIn(wal);
       assert.deepEqual(damaged.map(({ origin, first }) => [origin, first]).sort(), [...firsts].sort());
-      assert.deepEqual(await restoreBatches({ log: silentLog, wal, links: [peer(whole)], restored }, damaged), []);
+      assert.deepEqual(await restoreBatches({ ...rest, wal, links: [peer(whole)] }, damaged), []);
       assert.deepEqual(store.crash().image(), whole.image());
     }
   });
@@ -144,7 +169,7 @@ describe(`a damaged batch (seed ${seed})`, () => {
     await flip(store, [x, 16]);
     const before = store.image();
     const wal = openLog({ store });
-    const at = wal.damagedBatches();
+    const at = await damagedIn(wal);
     const answers = [
       () => Buffer.from(store.get('batches', [x, 16])!),
       () => Buffer.from(otherChain[3]!.bytes),
@@ -157,49 +182,130 @@ describe(`a damaged batch (seed ${seed})`, () => {
       },
     ];
     const links = answers.map((answer, index) => ({ region: `peer-${index}`, log: async () => answer() }));
-    assert.deepEqual(await restoreBatches({ log: silentLog, wal, links, restored }, at), at);
+    assert.deepEqual(await restoreBatches({ ...rest, wal, links }, at), at);
     assert.deepEqual(store.image(), before, 'nothing changed');
-    assert.deepEqual(await restoreBatches({ log: silentLog, wal, links: [...links, peer(whole)], restored }, at), []);
+    assert.deepEqual(await restoreBatches({ ...rest, wal, links: [...links, peer(whole)] }, at), []);
     assert.deepEqual(store.crash().image(), whole.image());
   });
 
-  it('that a reader meets in a region that runs is restored in the background, once a peer has it', async () => {
+  it('whose successor is damaged too waits for it: what is left is in log order, and the next attempt restores all of it', async () => {
     const whole = await filled();
     const store = whole.crash();
-    await flip(store, [x, 16], [x, 21]);
+    await flip(store, [x, 11], [x, 16], [x, 21], [y, 5]);
     const wal = openLog({ store });
-    const clock = new ManualClock();
-    const metrics = new CountedMetrics();
-    let isThere = false;
     const { region, log } = peer(whole);
-    const links = [
+    const has = (...firsts: number[]) => [
       {
         region,
-        log: (origin: string, from: number) => (isThere ? log(origin, from) : Promise.reject(new Error('away'))),
+        log: (origin: string, from: number) =>
+          firsts.includes(from) ? log(origin, from) : Promise.reject(new Error('away')),
       },
     ];
-    const onFatal = (error: unknown): never => {
-      throw error;
-    };
-    const restorer = new BatchRestorer({
-      clock,
-      metrics,
-      wal,
-      links,
-      log: silentLog,
-      partitioned: () => false,
-      onFatal,
-    });
-    restorer.start();
-    assert.throws(() => wal.read(x, 16, 1), DamagedRow);
-    await clock.advance(15_000);
-    assert.throws(() => wal.read(x, 16, 1), DamagedRow);
-    isThere = true;
-    await clock.until('both are restored', () => wal.damagedBatches().length === 0);
-    assert.equal(metrics.total('tidal_restored_batches_total'), 2);
-    assert.equal(splitMessage(Buffer.concat(wal.read(x, 1, 1 << 20))).length, 8);
-    await clock.run(restorer.stop());
+    const lines = new RecordingLog();
+    let left = await restoreBatches({ ...rest, log: lines, wal, links: has(11, 16) }, await damagedIn(wal));
+    assert.equal(left.length, 4);
+    assert.deepEqual(left, await damagedIn(wal));
+    assert.deepEqual(
+      lines.lines.map(({ fields }) => [fields.batch, fields.error]),
+      [
+        [`${x}:21`, 'away'],
+        [`${x}:16`, 'its successor is damaged'],
+        [`${x}:11`, 'its successor is damaged'],
+        [`${y}:5`, 'away'],
+      ],
+    );
+    left = await restoreBatches({ ...rest, wal, links: has(5, 21) }, left);
+    assert.deepEqual(
+      left.map(({ first }) => first),
+      [11, 16],
+    );
+    left = await restoreBatches({ ...rest, wal, links: has(11, 16) }, left);
+    assert.deepEqual(left, []);
     assert.deepEqual(store.crash().image(), whole.image());
+  });
+
+  describe('that a reader meets in a region that runs', () => {
+    const run = async (ask: (answer: () => Promise<Buffer>) => Promise<Buffer>) => {
+      const whole = await filled();
+      const store = whole.crash();
+      await flip(store, [x, 16], [x, 21]);
+      const wal = openLog({ store });
+      const clock = new ManualClock();
+      const metrics = createMetrics({ process: 'region', name: 'eu-west', nodeMetrics: false });
+      const { region, log } = peer(whole);
+      const links = [{ region, log: (origin: string, from: number) => ask(() => log(origin, from)) }];
+      const onFatal = (error: unknown): never => {
+        throw error;
+      };
+      const it = { partitioned: false };
+      const partitioned = (): boolean => it.partitioned;
+      const restorer = new BatchRestorer({ clock, metrics, wal, links, log: silentLog, partitioned, onFatal });
+      restorer.start();
+      assert.throws(() => wal.read(x, 16, 1), DamagedRow);
+      /** `tidal_damaged_batches` and `tidal_restored_batches_total`. */
+      const counted = async (): Promise<number[]> => {
+        const { text } = await metrics.render();
+        return ['damaged_batches', 'restored_batches_total'].map((name) =>
+          Number(new RegExp(`^tidal_${name}\\{[^}]*\\} (\\d+)$`, 'm').exec(text)![1]),
+        );
+      };
+      return Object.assign(it, { whole, store, wal, clock, restorer, counted });
+    };
+
+    it('is restored in the background, once a peer has it', async () => {
+      let isThere = false;
+      const { whole, store, wal, clock, restorer, counted } = await run((answer) =>
+        isThere ? answer() : Promise.reject(new Error('away')),
+      );
+      await clock.advance(15_000);
+      assert.throws(() => wal.read(x, 16, 1), DamagedRow);
+      assert.deepEqual(await counted(), [2, 0]);
+      isThere = true;
+      await clock.advance(10_000);
+      assert.deepEqual(await counted(), [0, 2]);
+      assert.equal(splitMessage(Buffer.concat(wal.read(x, 1, 1 << 20))).length, 8);
+      await clock.run(restorer.stop());
+      assert.deepEqual(store.crash().image(), whole.image());
+    });
+
+    it('is not waited for by a stop', async () => {
+      let asked = 0;
+      const { store, clock, restorer } = await run(() => {
+        asked++;
+        return new Promise(() => {});
+      });
+      await clock.settle();
+      assert.equal(asked, 1);
+      const before = store.image();
+      let isStopped = false;
+      void restorer.stop().then(() => {
+        isStopped = true;
+      });
+      await clock.settle();
+      assert.deepEqual([isStopped, asked, clock.pending], [true, 1, 0]);
+      assert.deepEqual(store.image(), before);
+    });
+
+    it('stays as it is from a partition on, until it is healed', async () => {
+      let asked = 0;
+      let cuts = true;
+      const region = await run(async (answer) => {
+        asked++;
+        if (cuts) region.partitioned = true;
+        return answer();
+      });
+      const { whole, store, clock, restorer, counted } = region;
+      const before = store.image();
+      await clock.advance(60_000);
+      assert.deepEqual([asked, await counted()], [1, [2, 0]]);
+      assert.deepEqual(store.image(), before, 'the answer came after the partition');
+      cuts = false;
+      region.partitioned = false;
+      await clock.advance(10_000);
+      assert.deepEqual([asked, await counted()], [3, [0, 2]]);
+      await clock.run(restorer.stop());
+      assert.deepEqual(store.crash().image(), whole.image());
+    });
   });
 
   it('registers are computed from the log again, bit for bit; from a trimmed log none is, and nothing changes', async () => {
@@ -216,13 +322,14 @@ describe(`a damaged batch (seed ${seed})`, () => {
         for (const [table, key] of rows) transaction.put(table, key, Buffer.from('damaged'));
       });
       const wal = openLog({ store });
+      const options = { clock: new ManualClock(), log: silentLog };
       if (!trimmed) {
-        assert.equal(await wal.restoreRegisters(), rows.length);
+        assert.equal(await wal.restoreRegisters(options), rows.length);
         assert.deepEqual(store.crash().image(), before);
-        assert.equal(await wal.restoreRegisters(), 0);
+        assert.equal(await wal.restoreRegisters(options), 0);
       } else {
         const damaged = store.image();
-        await assert.rejects(wal.restoreRegisters(), DamagedRow);
+        await assert.rejects(wal.restoreRegisters(options), DamagedRow);
         assert.deepEqual(store.image(), damaged);
       }
     }

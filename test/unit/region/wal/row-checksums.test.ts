@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { SLICE_ROWS } from '../../../../services/region/slices/slices.ts';
 import { openLmdbStore } from '../../../../services/region/store/lmdb-store.ts';
 import { type Store, type StoreTables, type TableName, tableNames } from '../../../../services/region/store/store.ts';
 import { addChecksums } from '../../../../services/region/wal/add-checksums.ts';
@@ -23,6 +24,7 @@ import { systemClock as clock } from '../../../../shared/kernel/system.ts';
 import { STORE_FORMAT } from '../../../../shared/protocol/version.ts';
 import { RecordingLog } from '../../../harness/observe/recording-log.ts';
 import { silentLog } from '../../../harness/observe/silent-log.ts';
+import { countedTurns } from '../../../harness/region/store/counted-turns.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
 
 type Row = readonly [TableName, StoreTables[TableName], Buffer];
@@ -76,6 +78,21 @@ describe('checksums of rows', function () {
       }
     }
     assert.deepEqual([...tables].sort(), ['embeddings', 'items', 'keyed', 'marks', 'origins']);
+  });
+
+  it('any flipped bit of the format is refused, and changes nothing', async () => {
+    const whole = await golden(newest);
+    const row = whole.get('marks', 'format')!;
+    for (let bit = 0; bit < row.length * 8; bit++) {
+      const flipped = Buffer.from(row);
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      const store = whole.crash();
+      await store.commit((transaction) => transaction.put('marks', 'format', flipped));
+      const before = store.image();
+      await addChecksums({ store, clock, log: silentLog });
+      assert.throws(() => openLog({ store }), { code: 'unknown_format', message: /, or what states it is damaged$/ });
+      assert.deepEqual(store.image(), before, `bit ${bit}`);
+    }
   });
 
   it('a flipped bit makes no row of format 1 of one with a checksum, while both are read', async () => {
@@ -173,6 +190,21 @@ describe('a store of format 1', function () {
       if (isDone) break;
       assert.ok(steps < 20);
     }
+  });
+
+  it('a large one gets them in transactions and turns of a limited number of rows', async () => {
+    const count = 2 * SLICE_ROWS + 100;
+    const store = new MemoryStore();
+    await store.commit((transaction) => {
+      for (let entity = 1; entity <= count; entity++) transaction.put('items', entity, Buffer.from(`row ${entity}`));
+    });
+    const { counted, turns, transactions, clock, manual } = countedTurns(store);
+    await manual.run(addChecksums({ store: counted, clock, log: silentLog }));
+    for (const [table, key, row] of rowsOf(store)) assert.ok(hasChecksum(table, key, row), `${table} ${String(key)}`);
+    // The first states the format, the last that every row has a checksum.
+    assert.deepEqual(transactions, [1, SLICE_ROWS, SLICE_ROWS, 100, 1]);
+    assert.equal(turns.length, 2);
+    assert.ok(Math.max(...turns) <= SLICE_ROWS + 1, `${Math.max(...turns)} rows in one turn`);
   });
 
   it('on a full disk it is read as it is, and gets them at a later start', async () => {
