@@ -94,8 +94,23 @@ export async function damagedBatches(
   return found;
 }
 
+/** Writes the batch back; returns why these bytes are not it, and then changes nothing. */
+export async function restoreBatch(
+  store: Store,
+  info: OriginInfo,
+  range: BatchRange,
+  bytes: Uint8Array,
+): Promise<string | undefined> {
+  const key = [range.origin, range.first] as const;
+  // Trimmed meanwhile.
+  if (store.get('batches', key) === undefined) return undefined;
+  const flaw = restorationFlaw(store, info, range, bytes);
+  if (flaw === undefined) await store.commit((transaction) => transaction.put('batches', key, bytes));
+  return flaw;
+}
+
 /** Why these bytes are not the batch that was written there; undefined if they are. */
-export function restorationFlaw(
+function restorationFlaw(
   store: Pick<Store, 'range'>,
   info: OriginInfo,
   { origin, first, last }: BatchRange,

@@ -22,7 +22,7 @@ import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.t
 import type { Copy } from '../state/keys/keys.ts';
 import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
-import { damagedBatches, headerOf, restorationFlaw, restoreRegisters } from './damaged-rows.ts';
+import { damagedBatches, headerOf, restoreBatch, restoreRegisters } from './damaged-rows.ts';
 import { decodeEmbedding, decodeItem, decodeOrigin, encodeJson, encodeOrigin, openedOrigin } from './documents.ts';
 import { KeyTable } from './key-table.ts';
 import { registerLogGauges } from './log-metrics.ts';
@@ -329,16 +329,7 @@ class Log implements Wal {
   }
 
   restoreBatch(range: BatchRange, bytes: Uint8Array): Promise<string | undefined> {
-    return this.queue.add(async () => {
-      const { origin, first } = range;
-      // Trimmed meanwhile.
-      if (this.store.get('batches', [origin, first]) === undefined) return undefined;
-      const flaw = restorationFlaw(this.store, this.known.get(origin)!, range, bytes);
-      if (flaw === undefined) {
-        await this.store.commit((transaction) => transaction.put('batches', [origin, first], bytes));
-      }
-      return flaw;
-    });
+    return this.queue.add(() => restoreBatch(this.store, this.known.get(range.origin)!, range, bytes));
   }
 
   restoreRegisters(options: SlicesOptions): Promise<number | undefined> {
