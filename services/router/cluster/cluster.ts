@@ -200,4 +200,6 @@ export interface ClusterHealth {
 export interface ClusterReports {
   status(): Promise<ClusterStatus>;
   health(): Promise<ClusterHealth>;
+  /** Both, of one round of requests. */
+  both(): Promise<{ readonly status: ClusterStatus; readonly health: ClusterHealth }>;
 }

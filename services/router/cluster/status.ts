@@ -47,8 +47,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
     return known;
   };
 
-  const status = async (): Promise<ClusterStatus> => {
-    const known = await askAll();
+  const statusOf = (known: ReadonlyMap<string, RegionView>): ClusterStatus => {
     const record = leadership.current;
     const leader = record === undefined ? undefined : known.get(record.leader);
     const offsets = [...known.values()].map((region) => region.status.offset);
@@ -66,8 +65,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
     };
   };
 
-  const health = async (): Promise<ClusterHealth> => {
-    const known = await askAll();
+  const healthOf = (known: ReadonlyMap<string, RegionView>): ClusterHealth => {
     const record = leadership.current;
     const leader = record === undefined ? undefined : known.get(record.leader);
     const all = [...known.values()].filter((region) => region.reachable);
@@ -128,7 +126,14 @@ export function createReports({ topology, leadership, regions, failover }: Repor
     };
   };
 
-  return { status, health };
+  return {
+    status: async () => statusOf(await askAll()),
+    health: async () => healthOf(await askAll()),
+    async both() {
+      const known = await askAll();
+      return { status: statusOf(known), health: healthOf(known) };
+    },
+  };
 }
 
 /** Stopped origins, refused messages, and failed indexes of a region. */
@@ -219,7 +224,7 @@ function reportOf(
     ready: reachable && status.ready,
     position: formatPosition(applied),
     offset: status.offset,
-    lag_seconds: lag === null ? null : lag === 0 ? 0 : Math.max(0, behindMs) / 1_000,
+    lag_seconds: lag === 0 ? 0 : lag === null || status.newestMs === 0 ? null : Math.max(0, behindMs) / 1_000,
     ahead_events: leads ? 0 : leader === undefined ? null : missing(applied, leader.status.applied),
     unshipped_events: status.unshipped,
     disk: status.disk ?? null,

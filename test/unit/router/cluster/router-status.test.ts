@@ -47,6 +47,11 @@ describe('cluster status, health and drills', () => {
     await cluster.clock.run(cluster.router.drills.partition('ap-south'));
     accept(4);
     cluster.usEast.newestMs = 12_500;
+    // It has applied nothing yet: there is no event from which on it lags.
+    assert.deepEqual(
+      [(await status()).regions[2]].map((one) => [one?.lag_events, one?.lag_seconds]),
+      [[4, null]],
+    );
     cluster.apSouth.newestMs = 10_000;
     const during = (await status()).regions[2];
     assert.deepEqual(
