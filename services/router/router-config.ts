@@ -176,6 +176,16 @@ const table = {
     fallback: HELD_WRITES_MS,
     why: 'how long a write is held during a change of leader: as long as an old leader takes to resume by itself',
   },
+  maxLiveStreams: {
+    env: 'TIDAL_MAX_LIVE_STREAMS',
+    flag: 'max-live-streams',
+    kind: 'integer',
+    unit: 'streams',
+    min: 0,
+    max: 1_000,
+    fallback: 32,
+    why: 'open streams of GET /cluster/live, which a console reads; more are refused with overloaded',
+  },
   drainMs: {
     env: 'TIDAL_DRAIN_MS',
     flag: 'drain-ms',

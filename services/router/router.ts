@@ -22,6 +22,8 @@ import { RegionMonitor } from './cluster/regions.ts';
 import { createRetireDisk } from './cluster/retire-disk.ts';
 import { createReports } from './cluster/status.ts';
 import { createVerify } from './cluster/verify.ts';
+import type { ConsoleFiles } from './console/console.ts';
+import { LiveStreams } from './console/live-streams.ts';
 import { createDrillLease } from './drills/drill-lease.ts';
 import { createDrills } from './drills/drills.ts';
 import { createFailover } from './failover/automatic-failover.ts';
@@ -59,6 +61,8 @@ export interface RouterOptions
   readonly keys?: KeySettings | undefined;
   /** Which pages of other origins may ask; absent: none. */
   readonly cors?: CorsSettings | undefined;
+  /** Absent: there is no console, and nothing is sampled for it. */
+  readonly console?: { readonly files: ConsoleFiles; readonly maxLiveStreams: number } | undefined;
   /** Of what operators did; absent: `log`. */
   readonly auditLog?: Log | undefined;
   /** One a region of the topology, in its order. The router closes them. */
@@ -155,6 +159,10 @@ export function createRouter(options: RouterOptions): RouterService {
   const verify = createVerify({ links, regions, clock, random, log, metrics });
   const retireDisk = createRetireDisk({ links, regions });
   const keys = createRouterKeys({ openMetrics: false, ...options.keys, clock, log, metrics });
+  const live =
+    options.console === undefined
+      ? undefined
+      : new LiveStreams({ reports, drillLease, journal, clock, metrics, limit: options.console.maxLiveStreams });
   const app = createHttpApp({
     log,
     metrics,
@@ -188,6 +196,8 @@ export function createRouter(options: RouterOptions): RouterService {
     topology,
     links,
     ...parts,
+    forwarding: live?.counting(forwarding) ?? forwarding,
+    console: live && options.console && { files: options.console.files, live },
     metrics,
     turns: options.turns,
     clock,
@@ -204,17 +214,20 @@ export function createRouter(options: RouterOptions): RouterService {
     [...links.values()].map((link) => ({ stop: () => link.close() })),
     [succession],
     [journal, regions, leadership, failover, keys.file],
+    live === undefined ? [] : [live],
   ];
+  const leave = (): void => {
+    draining = true;
+    live?.leave();
+  };
   return {
     app,
     ...parts,
     start: () => startParts(stages),
     reloadKeys: () => keys.file.reload(),
-    leave() {
-      draining = true;
-    },
+    leave,
     drain() {
-      draining = true;
+      leave();
       forwarding.stop();
     },
     close: () => stopParts(stages),

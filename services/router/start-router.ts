@@ -26,6 +26,7 @@ import { loadTopology } from '../../shared/topology/parse-topology.ts';
 import { createAskBroker } from './broker/ask-broker.ts';
 import type { BrokerMetrics } from './broker/broker.ts';
 import { createBrokerMetrics } from './broker/broker-metrics.ts';
+import { readConsoleFiles } from './console/console-files.ts';
 import type { KeySettings, KeysSource } from './keys/keys.ts';
 import { createHttpRegionLink } from './links/http-region-link.ts';
 import { publicTls } from './public-access.ts';
@@ -86,6 +87,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     failover: topology.failover === undefined ? undefined : { ...topology.failover, keys: nats.keys },
     broker: config.natsMonitorUrl === undefined ? undefined : brokerMetrics(config.natsMonitorUrl),
     keys,
+    console: { files: readConsoleFiles(), maxLiveStreams: config.maxLiveStreams },
     // Audit lines are written whatever the level of the log.
     auditLog: createLog({ name: 'router', level: 'info', clock }),
     topology,

@@ -229,6 +229,11 @@ export class TidalClient {
     return this.call('getStatus', { ...options });
   }
 
+  /** Status, health, rates and lags, now and over the last 15 minutes, as the router that answers knows them. */
+  live(options?: CallOptions): Promise<cluster.ClusterLive> {
+    return this.call('getLiveState', { ...options });
+  }
+
   /** Not sent again when it may have been carried out. */
   promote(asked: requests.PromoteBody, options?: CallOptions): Promise<cluster.PromoteAnswer> {
     return this.act('promote', asked, options);

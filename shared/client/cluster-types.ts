@@ -201,6 +201,35 @@ export interface QuarantineAnswer {
   readonly not_reached: Readonly<Record<string, string>>;
 }
 
+export interface ClusterLive {
+  readonly past: LivePast;
+  readonly now: LiveNow;
+}
+
+/** Columns of equal length, a sample every 2 s, the oldest first. */
+export interface LivePast {
+  readonly at: readonly string[];
+  readonly writes_per_second: readonly number[];
+  readonly reads_per_second: readonly number[];
+  /** By region. */
+  readonly lag_events: Readonly<Record<string, readonly (number | null)[]>>;
+  /** By region. */
+  readonly lag_seconds: Readonly<Record<string, readonly (number | null)[]>>;
+}
+
+export interface LiveNow {
+  /** By the clock of this router. */
+  readonly at: string;
+  readonly status: StatusAnswer;
+  readonly health: HealthAnswer;
+  /** Acknowledged by this router. */
+  readonly writes_per_second: number;
+  /** Answered by this router. */
+  readonly reads_per_second: number;
+  /** The id of the newest entry of the journal. */
+  readonly newest_event: number;
+}
+
 export interface JournalEntry {
   /** Grows by one with each entry. */
   readonly id: number;

@@ -84,6 +84,12 @@ export const operations = {
     repeatable: 'always',
     accept: 'application/json',
   },
+  getLiveState: {
+    method: 'GET',
+    path: '/cluster/live',
+    repeatable: 'always',
+    accept: 'application/json',
+  },
   getEvents: {
     method: 'GET',
     path: '/cluster/events',
@@ -155,6 +161,12 @@ export const operations = {
     path: '/cluster/quarantine',
     repeatable: 'always',
     accept: 'application/json',
+  },
+  getConsole: {
+    method: 'GET',
+    path: '/',
+    repeatable: 'always',
+    accept: 'text/html',
   },
   getHealth: {
     method: 'GET',

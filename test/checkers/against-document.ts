@@ -91,7 +91,7 @@ function bodyFlaws(content: Response['content'], headers: Headers, text: string)
   const type = (headers.get('content-type') ?? '').split(';')[0]!;
   const schema = content[type]?.schema;
   if (schema === undefined) return [`content type ${type}`];
-  if (type === 'text/plain') return [];
+  if (type.startsWith('text/')) return [];
   const validate = validatorOf(schema, closed!);
   if (validate(JSON.parse(text))) return [];
   return [ajv.errorsText(validate.errors)];

@@ -41,7 +41,7 @@ describe('the image', function () {
     );
     assert.equal(
       (await inside('ls /app /app/dist')).trim(),
-      '/app:\ndeploy\ndist\ndrills\nnode_modules\npackage.json\n\n/app/dist:\ndeploy\nservices\nshared',
+      '/app:\ndeploy\ndist\ndrills\nnode_modules\npackage.json\nservices\n\n/app/dist:\ndeploy\nservices\nshared',
     );
   });
 

@@ -144,6 +144,8 @@ export const grammars: Readonly<Record<string, Grammar>> = {
   'GET /metrics/nats': read({}, {}, { weight: 0.02 }),
   'GET /openapi.json': read({}, {}, { weight: 0.02 }),
   'GET /cluster/status': read({}, {}, { weight: 0.1 }),
+  'GET /': read({}, {}, { weight: 0.02 }),
+  'GET /cluster/live': read({}, {}, seldom),
   'GET /cluster/events': read({}, { limit: between(0, 300), after: between(0, 20) }, seldom),
   'POST /cluster/promote': body({ region: leader }, { force: yes }, seldom),
   'POST /cluster/partition': body({ region: follower, heal_after: oneOf(1, '1s', 0.5) }, {}, seldom),

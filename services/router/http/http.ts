@@ -5,6 +5,7 @@
  */
 import { Router } from '@koa/router';
 import type Koa from 'koa';
+import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { BodyBudget } from '../../../shared/http/body-budget.ts';
 import { type HttpAppOptions, routeOf } from '../../../shared/http/http-server.ts';
@@ -23,6 +24,7 @@ import type {
   RetireDisk,
   Verify,
 } from '../cluster/cluster.ts';
+import type { ConsoleFiles, Live } from '../console/console.ts';
 import type { DrillLease, Drills } from '../drills/drills.ts';
 import type { WriteForwarding } from '../forward/forward.ts';
 import type { Journal, Journalist } from '../journal/journal.ts';
@@ -31,10 +33,12 @@ import type { RegionLinks } from '../links/links.ts';
 import type { Trace } from '../trace/trace.ts';
 import { audited } from './audit.ts';
 import { addClusterRoutes } from './cluster-routes.ts';
+import { addConsoleRoutes } from './console-routes.ts';
 import { answersCors, type CorsSettings } from './cors.ts';
 import { addDocumentRoute } from './document-route.ts';
 import { encodeAnswer } from './encode-answer.ts';
 import { addHealthRoutes } from './health-routes.ts';
+import { addLiveRoute } from './live-route.ts';
 import { addMetricsRoutes } from './metrics-routes.ts';
 import { addReadRoutes } from './read-routes.ts';
 import { addWriteRoutes } from './write-routes.ts';
@@ -69,6 +73,8 @@ export interface RoutesOptions extends RoutedParts {
   readonly metrics: Metrics;
   /** See `HealthRoutesOptions`. */
   readonly draining: () => boolean;
+  /** Absent: there is no console. */
+  readonly console?: { readonly files: ConsoleFiles; readonly live: Live } | undefined;
   /** Absent: there is no `/metrics/nats`. */
   readonly broker?: BrokerMetrics | undefined;
   readonly maxBodyBytes: number;
@@ -90,7 +96,7 @@ export function answering(cors: CorsSettings | undefined): Pick<HttpAppOptions, 
 }
 
 export function addRoutes(app: Koa, options: RoutesOptions): void {
-  const { access, openMetrics, auditLog, maxBodiesBytes, maxAddressBodiesBytes, metrics } = options;
+  const { access, openMetrics, auditLog, maxBodiesBytes, maxAddressBodiesBytes, metrics, console } = options;
   const budget = new BodyBudget({ limitBytes: maxBodiesBytes, addressLimitBytes: maxAddressBodiesBytes, metrics });
   /** Routes that need a scope; `open`: no key. */
   const group = (scope: Scope | 'open', add: (router: Router) => void): void => {
@@ -102,8 +108,17 @@ export function addRoutes(app: Koa, options: RoutesOptions): void {
     app.use(router.routes());
   };
   group('write', (router) => addWriteRoutes(router, { ...options, budget }));
-  group('read', (router) => addReadRoutes(router, { ...options, budget }));
+  group('read', (router) => {
+    if (console !== undefined) router.use(counted(console.live));
+    addReadRoutes(router, { ...options, budget });
+  });
   group('admin', (router) => addClusterRoutes(router, options));
+  if (console !== undefined) {
+    const { live, files } = console;
+    const mayRead = (ctx: Context): boolean => access.stillAllows(ctx, 'admin');
+    group('admin', (router) => addLiveRoute(router, { live, mayRead }));
+    group('open', (router) => addConsoleRoutes(router, files));
+  }
   group('open', (router) => addHealthRoutes(router, options));
   group('open', addDocumentRoute);
   group(openMetrics ? 'open' : 'metrics', (router) => addMetricsRoutes(router, options));
@@ -116,6 +131,14 @@ function requires(access: Access, scope: Scope | undefined): Koa.Middleware {
   return (ctx, next) => {
     access.check(ctx, scope);
     return next();
+  };
+}
+
+/** Reads that were answered. */
+function counted(live: Live): Koa.Middleware {
+  return async (ctx, next) => {
+    await next();
+    if (ctx.status < 400) live.countRead();
   };
 }
 

@@ -75,6 +75,12 @@ export class KeyAccess implements Access {
     });
   }
 
+  stillAllows(ctx: Context, scope: Scope): boolean {
+    if (this.keys.length === 0) return true;
+    const key = this.find(ctx.get('authorization'));
+    return key !== undefined && !this.isExpired(key) && key.scopes.includes(scope);
+  }
+
   private keyOf(authorization: string): AccessKey {
     if (authorization === '') throw this.unauthenticated('no_key', 'the request has no key');
     if (secretOf(authorization) === undefined) {

@@ -33,6 +33,8 @@ export interface AccessKey {
 export interface Access {
   /** Throws `unauthenticated`, `forbidden` or `rate_limited`. `scope` undefined: any valid key will do. */
   check(ctx: Context, scope: Scope | undefined): void;
+  /** Whether a request that {@link check} has passed would pass it now. Uses nothing of the key's rate. */
+  stillAllows(ctx: Context, scope: Scope): boolean;
 }
 
 /** A file of keys. */

@@ -38,6 +38,8 @@ interface Action {
   readonly optional?: boolean;
   readonly answer: string;
   readonly answers?: Readonly<Record<string, unknown>>;
+  /** It is also sent as events to a client that accepts them. */
+  readonly isStream?: boolean;
   readonly codes: readonly ProblemCode[];
   readonly repeatable?: Operation['x-repeatable'];
 }
@@ -52,6 +54,7 @@ function action({
   optional,
   answer,
   answers,
+  isStream = false,
   codes,
   repeatable,
 }: Action): Operation {
@@ -71,8 +74,11 @@ function action({
     responses: {
       200: {
         description: 'Done.',
-        headers: answerHeaders(),
-        content: { 'application/json': { schema: ref(answer), ...(shown === undefined ? {} : { examples: shown }) } },
+        headers: answerHeaders(...(isStream ? (['Cache-Control'] as const) : [])),
+        content: {
+          'application/json': { schema: ref(answer), ...(shown === undefined ? {} : { examples: shown }) },
+          ...(isStream ? { 'text/event-stream': { schema: text() } } : {}),
+        },
       },
       ...refusals('keyed', [...(fields === undefined ? [] : ofBodies), ...codes]),
     },
@@ -91,6 +97,12 @@ export const clusterOperations = {
       answer: 'StatusAnswer',
       codes: [],
     },
+  }),
+  'GET /cluster/live': action({
+    ...{ id: 'getLiveState', summary: 'Status, health, rates and lags, now and over the last 15 minutes' },
+    description:
+      'With `Accept: text/event-stream` a stream (HTML, server-sent events): `past` once, then `now` every 2 s; the data of each is that member of the answer.',
+    ...{ answer: 'ClusterLive', isStream: true, codes: ['shutting_down'] },
   }),
   'GET /cluster/events': action({
     ...{ id: 'getEvents', summary: 'The journal: leaders, partitions, starts of regions, merges' },

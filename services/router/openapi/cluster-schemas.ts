@@ -157,6 +157,26 @@ export const clusterSchemas: Readonly<Record<string, Schema>> = {
     regions: names('Where it is set aside now.'),
     not_reached: record(text(), 'By region in which it is not: why.'),
   }),
+  ClusterLive: object({ past: ref('LivePast'), now: ref('LiveNow') }),
+  LivePast: object(
+    {
+      at: array(time()),
+      writes_per_second: array(number(undefined, { minimum: 0 })),
+      reads_per_second: array(number(undefined, { minimum: 0 })),
+      lag_events: record(array(nullable(count())), 'By region.'),
+      lag_seconds: record(array(nullable(number(undefined, { minimum: 0 }))), 'By region.'),
+    },
+    {},
+    'Columns of equal length, a sample every 2 s, the oldest first.',
+  ),
+  LiveNow: object({
+    at: time('By the clock of this router.'),
+    status: ref('StatusAnswer'),
+    health: ref('HealthAnswer'),
+    writes_per_second: number('Acknowledged by this router.', { minimum: 0 }),
+    reads_per_second: number('Answered by this router.', { minimum: 0 }),
+    newest_event: count('The id of the newest entry of the journal.'),
+  }),
   JournalEntry: object(
     {
       id: count('Grows by one with each entry.', { minimum: 1 }),

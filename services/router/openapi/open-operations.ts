@@ -31,7 +31,22 @@ const metrics: Response = {
   content: { 'text/plain': { schema: text() } },
 };
 
+const page: Response = {
+  description: 'HTML.',
+  headers: answerHeaders(
+    ...(['ETag', 'Cache-Control', 'Content-Security-Policy', 'X-Content-Type-Options', 'Referrer-Policy'] as const),
+  ),
+  content: { 'text/html': { schema: text() } },
+};
+
 export const openOperations = {
+  'GET /': look({
+    ...{
+      id: 'getConsole',
+      summary: 'The console, for a browser; its files are below `/console/`',
+      answers: { 200: page },
+    },
+  }),
   'GET /health': look({
     ...{ id: 'getHealth', summary: 'Whether writes are accepted, and what is wrong' },
     answers: {

@@ -271,7 +271,13 @@ export const headers = {
     description: 'Weak: the same while items, their sums and their order are the same. Absent of large answers.',
     schema: text(undefined, { pattern: '^W/"[A-Za-z0-9_-]{22}"$' }),
   },
-  'Cache-Control': { description: '`private, no-cache` with an `ETag`.', schema: text() },
+  'Cache-Control': { description: '`private, no-cache` with an `ETag`; `no-store` of what is live.', schema: text() },
+  'Content-Security-Policy': {
+    description: 'Of the console: nothing of another origin, nothing inline.',
+    schema: text(),
+  },
+  'X-Content-Type-Options': { description: 'Of the console.', schema: { type: 'string', const: 'nosniff' } },
+  'Referrer-Policy': { description: 'Of the console.', schema: { type: 'string', const: 'no-referrer' } },
 } as const satisfies Readonly<Record<string, Header>>;
 
 /** Of an answer; the request id in addition. */

@@ -1,6 +1,7 @@
 /** A router over three regions in memory, on a clock of the test's choice. */
 import { Heartbeat } from '../../../services/region/heartbeat/heartbeat.ts';
 import type { BrokerMetrics } from '../../../services/router/broker/broker.ts';
+import { readConsoleFiles } from '../../../services/router/console/console-files.ts';
 import type { KeySettings } from '../../../services/router/keys/keys.ts';
 import { createRouter, type RouterService } from '../../../services/router/router.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
@@ -46,6 +47,8 @@ export interface MemoryClusterOptions {
   readonly log?: Log;
   readonly keys?: KeySettings;
   readonly broker?: BrokerMetrics;
+  /** With it there is a console. */
+  readonly maxLiveStreams?: number;
 }
 
 export function memoryCluster(options?: MemoryClusterOptions): MemoryCluster<ManualClock>;
@@ -60,6 +63,7 @@ export function memoryCluster(
     log = silentLog,
     keys: accessKeys,
     broker,
+    maxLiveStreams,
   }: MemoryClusterOptions = {},
   clock: Clock = new ManualClock(),
 ): MemoryCluster<Clock> {
@@ -91,6 +95,7 @@ export function memoryCluster(
     metrics,
     keys: accessKeys,
     broker,
+    console: maxLiveStreams === undefined ? undefined : { files: readConsoleFiles(), maxLiveStreams },
     control,
     journal: keys.key(JOURNAL_KEY),
     drillKey: keys.key(DRILL_KEY),

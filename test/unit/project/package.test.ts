@@ -1,9 +1,10 @@
-/** The archive of `npm pack`: a project in which nothing else is installed can import the client from it, and compile with its types. */
+/** The archive of `npm pack`: the console is in it, and a project in which nothing else is installed can import the client from it, and compile with its types. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { readConsoleFiles } from '../../../services/router/console/console-files.ts';
 
 const program = `
 import { type api, TidalClient, TidalProblem } from 'tidaldb-cluster/client';
@@ -22,7 +23,7 @@ describe('the archive of npm pack', function () {
   const run = (file: string, args: readonly string[]): string =>
     execFileSync(file, args, { cwd: folder, encoding: 'utf8' });
 
-  it('has the client, which needs no other package, its types, and no tests', () => {
+  it('has the client, which needs no other package, its types, the files of the console, and no tests', () => {
     const packed = execFileSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
       encoding: 'utf8',
     });
@@ -33,6 +34,8 @@ describe('the archive of npm pack', function () {
       files.filter(({ path }) => path.startsWith('dist/test/')),
       [],
     );
+    const paths = new Set(files.map(({ path }) => path));
+    for (const name of readConsoleFiles().keys()) assert.ok(paths.has(`services/router/console/static/${name}`), name);
     const installed = join(folder, 'node_modules', 'tidaldb-cluster');
     mkdirSync(installed, { recursive: true });
     run('tar', ['-xzf', filename, '-C', installed, '--strip-components=1']);

@@ -50,7 +50,7 @@ const started: Started[] = [];
 async function start(keys?: KeySettings): Promise<Started> {
   const log = new RecordingLog();
   const clock = new MovableClock();
-  const cluster = memoryCluster({ log, ...(keys === undefined ? {} : { keys }) }, clock);
+  const cluster = memoryCluster({ log, maxLiveStreams: 2, ...(keys === undefined ? {} : { keys }) }, clock);
   await cluster.router.leadership.refresh();
   const metrics = createMetrics({ process: 'router', name: 'listening', nodeMetrics: false });
   const server = await listen({
@@ -89,6 +89,7 @@ const requests: Readonly<Record<'read' | 'write' | 'admin' | 'metrics', readonly
   admin: [
     ['GET', '/cluster/status'],
     ['GET', '/CLUSTER/Status/'],
+    ['GET', '/cluster/live'],
     ['POST', '/cluster/promote', '{"region":"eu-west"}'],
     ['POST', '/cluster/partition', '{"region":"eu-west"}'],
     ['POST', '/cluster/heal', '{"region":"eu-west"}'],
@@ -167,7 +168,7 @@ describe('keys of the public surface', () => {
     }
 
     it('health needs none, and only clients with a key learn whether a route exists', async () => {
-      for (const path of ['/health', '/health/live', '/health/ready', '/openapi.json']) {
+      for (const path of ['/health', '/health/live', '/health/ready', '/openapi.json', '/', '/console/console.js']) {
         assert.ok([200, 503].includes((await ask(router.server.url, ['GET', path])).status), path);
       }
       for (const [method, path, status] of [

@@ -273,7 +273,7 @@ const rows: readonly Row[] = [
   },
   { what: 'a parameter name of 10,000', path: `/search?${'x'.repeat(10_000)}=1`, status: 400, code: 'invalid_request' },
   { what: 'an unknown route', path: '/nothing', status: 404, code: 'unknown_route' },
-  { what: 'the root', path: '/', status: 404, code: 'unknown_route' },
+  { what: 'a page that does not exist', path: '/index.html', status: 404, code: 'unknown_route' },
   { what: 'a path of 10,000', path: `/${'x'.repeat(10_000)}`, status: 404, code: 'unknown_route' },
   { what: 'a path that cannot be decoded', path: '/items/%E0%A4%A', status: 400, code: 'invalid_request' },
   { what: 'a wrong method', method: 'PUT', path: '/items', status: 405, code: 'method_not_allowed', says: /POST/ },

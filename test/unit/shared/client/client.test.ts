@@ -243,6 +243,7 @@ describe('the typed client', () => {
     await client.quarantine();
     await client.addQuarantine({ origin: 'us-east@aaaaaaaaaaaaa', sequence: 1 });
     await client.events({ limit: 5 });
+    await client.live();
     await client.health();
     await client.ready();
     const scraping = clientOf(
