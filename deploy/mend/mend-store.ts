@@ -123,7 +123,7 @@ export async function mendStore({
 function settled(copies: readonly WriteCopy[]): WriteCopy[] {
   const writes = new Map<string, WriteCopy[]>();
   for (const copy of copies) {
-    const name = `${copy.index} ${copy.bodyHash}`;
+    const name = `${copy.index} ${copy.bodyHash} ${copy.values ?? ''}`;
     const write = writes.get(name);
     if (write === undefined) writes.set(name, [copy]);
     else write.push(copy);

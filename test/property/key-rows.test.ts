@@ -6,6 +6,7 @@ import { Fault } from '../../shared/errors/errors.ts';
 import { TIME_LIMIT_MS } from '../../shared/protocol/events.ts';
 
 const someHash = fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('base64url'));
+const someValues = fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('hex'));
 const someTimeMs = fc.oneof(
   fc.integer({ min: 0, max: TIME_LIMIT_MS }),
   fc.integer({ min: 1_700_000_000_000, max: 1_700_000_100_000 }),
@@ -21,9 +22,11 @@ const someCopy = fc
     index: fc.oneof(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 2 ** 32 - 1 })),
     times: fc.tuple(someTimeMs, someTimeMs),
     bodyHash: someHash,
+    values: fc.option(someValues, { nil: undefined }),
     isRetraction: fc.constantFrom(false, false, true),
   })
-  .map(({ times, isRetraction, ...copy }): WriteCopy => {
+  .map(({ times, isRetraction, values, ...rest }): WriteCopy => {
+    const copy = values === undefined ? rest : { ...rest, values };
     const [earlierMs, laterMs] = times.sort((a, b) => a - b) as [number, number];
     return isRetraction
       ? { ...copy, acceptedMs: earlierMs, timeMs: laterMs, isRetraction }
@@ -102,9 +105,11 @@ describe('rows of idempotency keys', () => {
     );
   });
 
-  it('a bulk takes 16 bytes a write, whatever the times of its events', () => {
-    const bytes = encodeCopies(bulk(20_000));
-    assert.equal(bytes.length, 320_000 + 34 + 'us-east@aaaaaaaaaaaaa'.length);
+  it('a bulk takes 16 bytes a write, one of signals 24, whatever the times of its events', () => {
+    const headBytes = 34 + 'us-east@aaaaaaaaaaaaa'.length;
+    assert.equal(encodeCopies(bulk(20_000)).length, 320_000 + headBytes);
+    const signals = bulk(20_000).map((copy) => ({ ...copy, values: '0123456789abcdef' }));
+    assert.equal(encodeCopies(signals).length, 480_000 + headBytes);
   });
 
   it('what is no row is refused with a sentence, never misread', () => {
@@ -118,7 +123,7 @@ describe('rows of idempotency keys', () => {
     refused(Buffer.of(), /it is empty/);
     refused(
       Buffer.from('[["us-east@aaaaaaaaaa",1,1,0,0,"AAAAAAAAAAA"]]'),
-      /at byte 0 of 46: a run of form 91; forms 1 and 2 are known/,
+      /at byte 0 of 46: a run of form 91; forms 1 to 4 are known/,
     );
     refused(row.subarray(0, 33), /ends within the head of a run/);
     refused(row.subarray(0, -1), /ends within the 3 copies of a run/);

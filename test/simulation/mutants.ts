@@ -163,7 +163,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'does not look up the idempotency records of a key',
     file: `${region}/intake/keyed-writes.js`,
-    changes: [['const met = recall(copies, key, atMs);', 'const met = undefined;']],
+    changes: [['const met = recall(copies, asked, atMs);', 'const met = undefined;']],
   },
   {
     name: 'idempotency records stay cached after an append',

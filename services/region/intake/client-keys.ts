@@ -17,7 +17,7 @@ const DAYS = 8;
 const CLIENTS_LIMIT = 4_096;
 /** Of a record, and of each further write of a bulk. */
 const RECORD_BYTES = 150;
-const WRITE_BYTES = 16;
+const WRITE_BYTES = 24;
 /** Of its limit: from here on the log names the client. */
 const LOGGED_SHARE = 1 / 2;
 

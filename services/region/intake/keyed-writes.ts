@@ -6,7 +6,7 @@
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { type EventKey, RETRACTED_AHEAD_LIMIT_MS, type WriteBody } from '../../../shared/protocol/events.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
-import { type Copy, recall, recallForRetraction } from '../state/keys/keys.ts';
+import { bodyOf, type Copy, recall, recallForRetraction } from '../state/keys/keys.ts';
 import { clockUnsafe, conflict, countedBeforeMending, logDamaged, nothingToRetract } from './refusals/refusals.ts';
 
 export interface KeyedWritesOptions {
@@ -111,11 +111,14 @@ export class KeyedWrites {
 type MetOne = { readonly body: WriteBody } | Copy | Refusal;
 
 function meetOne(copies: readonly Copy[], key: EventKey, body: WriteBody, atMs: number): MetOne {
+  // The common case.
+  if (copies.length === 0) return body.kind === 'retraction' ? nothingToRetract() : { body };
+  const asked = bodyOf(body, key);
   if (body.kind !== 'retraction') {
-    const met = recall(copies, key, atMs);
+    const met = recall(copies, asked, atMs);
     return met === 'conflict' ? conflict() : (met ?? { body });
   }
-  const met = recallForRetraction(copies, key, atMs);
+  const met = recallForRetraction(copies, asked, atMs);
   if (met === 'conflict') return conflict();
   if (met === 'mended') return countedBeforeMending();
   if (met === undefined) return nothingToRetract();

@@ -5,19 +5,22 @@
  * A row is a list of runs, in the order they were appended. A run has copies of consecutive writes at consecutive sequences of
  * one origin: a bulk of one commit is one run, a bulk that was split is two. Little-endian:
  *
- *     0  u8   form: 1; 2: retractions        14  f64  sequence of its first copy
+ *     0  u8   form                           14  f64  sequence of its first copy
  *     1  u8   length of the origin          22  f64  when that was accepted, epoch ms
  *     2  u32  index of its first write      30  u32  copies
  *     6  f64  epoch                         34  the origin, ASCII, and the copies
  *
  * Each copy has 16 bytes: its body hash (8), how many ms after the first it was accepted (u16), and how many ms its event time is
- * before that, or, of a retraction, the time up to which it takes back is after that (u48). Offsets are fixed, so that only the
- * requested copies are decoded.
+ * before that, or, of a retraction, the time up to which it takes back is after that (u48). A signal and a retraction have 8 more: the
+ * hash of their values. Offsets are fixed, so that only the requested copies are decoded.
+ *
+ * Forms: 1 has no hash of values: of puts and deletes, and of signals by an earlier version; 2: retractions by an earlier version;
+ * 3: signals; 4: retractions.
  */
 import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import type { KeyRunReport } from '../../../shared/protocol/internal.ts';
-import type { Copy } from '../state/keys/keys.ts';
+import { type Copy, VALUES_BYTES } from '../state/keys/keys.ts';
 import { decodeJson } from './documents.ts';
 
 /** A copy of one write of a request. */
@@ -28,12 +31,15 @@ export interface WriteCopy extends Copy {
 
 const FORM = 1;
 const FORM_RETRACTIONS = 2;
+const FORM_SIGNALS = 3;
+const FORM_VALUED_RETRACTIONS = 4;
 const HEAD_BYTES = 34;
 const HASH_BYTES = 8;
 const COPY_BYTES = 16;
 const ACCEPTED_AT = 8;
 const AGE_AT = 10;
 const AGE_BYTES = 6;
+const VALUES_AT = COPY_BYTES;
 const AFTER_LIMIT_MS = 0xffff;
 const AGE_LIMIT_MS = 2 ** (8 * AGE_BYTES) - 1;
 
@@ -54,6 +60,7 @@ function continues(first: WriteCopy, after: number, copy: WriteCopy): boolean {
     copy.origin === first.origin &&
     copy.epoch === first.epoch &&
     copy.isRetraction === first.isRetraction &&
+    (copy.values === undefined) === (first.values === undefined) &&
     copy.index === first.index + after &&
     copy.sequence === first.sequence + after &&
     afterMs >= 0 &&
@@ -61,11 +68,17 @@ function continues(first: WriteCopy, after: number, copy: WriteCopy): boolean {
   );
 }
 
+function formOf({ isRetraction, values }: Copy): number {
+  if (values === undefined) return isRetraction ? FORM_RETRACTIONS : FORM;
+  return isRetraction ? FORM_VALUED_RETRACTIONS : FORM_SIGNALS;
+}
+
 function encodeRun(run: readonly WriteCopy[]): Buffer {
   const { origin, epoch, index, sequence, acceptedMs: firstMs, isRetraction } = run[0]!;
   const copiesAt = HEAD_BYTES + origin.length;
-  const bytes = Buffer.allocUnsafe(copiesAt + run.length * COPY_BYTES);
-  bytes[0] = isRetraction ? FORM_RETRACTIONS : FORM;
+  const copyBytes = run[0]!.values === undefined ? COPY_BYTES : COPY_BYTES + VALUES_BYTES;
+  const bytes = Buffer.allocUnsafe(copiesAt + run.length * copyBytes);
+  bytes[0] = formOf(run[0]!);
   bytes[1] = origin.length;
   bytes.writeUInt32LE(index, 2);
   bytes.writeDoubleLE(epoch, 6);
@@ -73,11 +86,12 @@ function encodeRun(run: readonly WriteCopy[]): Buffer {
   bytes.writeDoubleLE(firstMs, 22);
   bytes.writeUInt32LE(run.length, 30);
   bytes.write(origin, HEAD_BYTES, 'latin1');
-  for (const [number, { bodyHash, acceptedMs, timeMs }] of run.entries()) {
-    const at = copiesAt + number * COPY_BYTES;
+  for (const [number, { bodyHash, values, acceptedMs, timeMs }] of run.entries()) {
+    const at = copiesAt + number * copyBytes;
     const ageMs = isRetraction ? timeMs - acceptedMs : acceptedMs - timeMs;
     const hashBytes = bytes.write(bodyHash, at, HASH_BYTES, 'base64url');
-    const fits = hashBytes === HASH_BYTES && ageMs >= 0 && ageMs <= AGE_LIMIT_MS;
+    const valuesBytes = values === undefined ? VALUES_BYTES : bytes.write(values, at + VALUES_AT, VALUES_BYTES, 'hex');
+    const fits = hashBytes === HASH_BYTES && valuesBytes === VALUES_BYTES && ageMs >= 0 && ageMs <= AGE_LIMIT_MS;
     assert(fits, 'a copy of a keyed write can be stored', () => ({
       origin,
       sequence: sequence + number,
@@ -98,8 +112,9 @@ interface Run {
   readonly firstMs: number;
   readonly count: number;
   readonly isRetraction: boolean;
-  /** Offset of its copies. */
+  /** Offset of its copies, and the bytes of each. */
   readonly at: number;
+  readonly copyBytes: number;
 }
 
 export class KeyRow {
@@ -136,17 +151,18 @@ export class KeyRow {
 
   /** Whether every copy was accepted before that time and is covered by `upTo`. */
   isOlder(beforeMs: number, upTo: (origin: string) => number): boolean {
-    return this.runs.every(({ origin, sequence, firstMs, count, at }) => {
+    return this.runs.every(({ origin, sequence, firstMs, count, at, copyBytes }) => {
       if (firstMs >= beforeMs || sequence + count - 1 > upTo(origin)) return false;
       for (let number = 1; number < count; number++) {
-        if (firstMs + this.bytes.readUInt16LE(at + number * COPY_BYTES + ACCEPTED_AT) >= beforeMs) return false;
+        if (firstMs + this.bytes.readUInt16LE(at + number * copyBytes + ACCEPTED_AT) >= beforeMs) return false;
       }
       return true;
     });
   }
 
-  private copy({ origin, epoch, sequence, firstMs, isRetraction, at }: Run, number: number): Copy {
-    const copyAt = at + number * COPY_BYTES;
+  private copy({ origin, epoch, sequence, firstMs, isRetraction, at, copyBytes }: Run, number: number): Copy {
+    const copyAt = at + number * copyBytes;
+    const valuesAt = copyAt + VALUES_AT;
     const acceptedMs = firstMs + this.bytes.readUInt16LE(copyAt + ACCEPTED_AT);
     const ageMs = this.bytes.readUIntLE(copyAt + AGE_AT, AGE_BYTES);
     return {
@@ -156,6 +172,7 @@ export class KeyRow {
       acceptedMs,
       timeMs: isRetraction ? acceptedMs + ageMs : acceptedMs - ageMs,
       bodyHash: this.bytes.toString('base64url', copyAt, copyAt + HASH_BYTES),
+      ...(copyBytes === COPY_BYTES ? {} : { values: this.bytes.toString('hex', valuesAt, copyAt + copyBytes) }),
       ...(isRetraction ? { isRetraction } : {}),
     };
   }
@@ -171,8 +188,8 @@ function readRuns(bytes: Buffer): Run[] {
   if (bytes.length === 0) throw damaged(0, 'it is empty');
   for (let start = 0; start < bytes.length; ) {
     const form = bytes[start];
-    if (form !== FORM && form !== FORM_RETRACTIONS) {
-      throw damaged(start, `a run of form ${form}; forms ${FORM} and ${FORM_RETRACTIONS} are known`);
+    if (form === undefined || form < FORM || form > FORM_VALUED_RETRACTIONS) {
+      throw damaged(start, `a run of form ${form}; forms ${FORM} to ${FORM_VALUED_RETRACTIONS} are known`);
     }
     if (start + HEAD_BYTES > bytes.length) throw damaged(start, 'it ends within the head of a run');
     const count = bytes.readUInt32LE(start + 30);
@@ -184,11 +201,12 @@ function readRuns(bytes: Buffer): Run[] {
       sequence: bytes.readDoubleLE(start + 14),
       firstMs: bytes.readDoubleLE(start + 22),
       count,
-      isRetraction: form === FORM_RETRACTIONS,
+      isRetraction: form === FORM_RETRACTIONS || form === FORM_VALUED_RETRACTIONS,
       at,
+      copyBytes: form < FORM_SIGNALS ? COPY_BYTES : COPY_BYTES + VALUES_BYTES,
     };
     if (count === 0) throw damaged(start, 'a run without copies');
-    const end = at + count * COPY_BYTES;
+    const end = at + count * run.copyBytes;
     if (end > bytes.length) throw damaged(start, `it ends within the ${count} copies of a run`);
     if (![run.epoch, run.sequence + count, run.firstMs].every(Number.isSafeInteger)) {
       throw damaged(start, 'an epoch, sequence or time is out of range');

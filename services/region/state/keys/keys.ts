@@ -3,7 +3,7 @@
  *
  * A *copy* is one event of the log under a key. There is more than one if a region accepted the write without knowing that
  * another had: the client repeated it after a forced promotion, and the old leader's tail was merged later. Copies belong to one
- * *request*, and are duplicates, if they have the same id, the same body hash, and were accepted within seven days of the first
+ * *request*, and are duplicates, if they have the same id, the same body, and were accepted within seven days of the first
  * of them. The one with the lowest (epoch, origin, sequence) of a request counts. Another body under the same id is another
  * request, so that no acknowledged write is lost because a key was used wrongly.
  *
@@ -18,12 +18,13 @@
  * once: both write the same value, and the later one determines its rank among the others.
  */
 
+import { hash } from 'node:crypto';
 import {
   acceptedMs,
   type Event,
-  type EventBody,
   type EventKey,
   KEY_KEPT_MS,
+  type WriteBody,
 } from '../../../../shared/protocol/events.ts';
 import type { Batch } from '../../batch/batch.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -36,8 +37,21 @@ export { KEY_KEPT_MS };
  */
 export const MENDED_EPOCH = 0;
 
+/**
+ * What a write is, as far as its record says. The body hash is of the client's whole write, and two signals with one hash can be
+ * searched for; so the record has a hash of the signal's values as well, which includes the former: with both equal, what is counted for
+ * one can be subtracted for the other. Records of an earlier version, and those of other writes, have none.
+ */
+export interface Body {
+  readonly bodyHash: string;
+  /** {@link VALUES_BYTES}, hexadecimal. */
+  readonly values?: string;
+}
+
+export const VALUES_BYTES = 8;
+
 /** One event of the log under an idempotency key. */
-export interface Copy {
+export interface Copy extends Body {
   readonly origin: string;
   readonly sequence: number;
   readonly epoch: number;
@@ -45,8 +59,19 @@ export interface Copy {
   readonly acceptedMs: number;
   /** The event time of a signal, epoch ms; up to when a retraction takes back; of anything else its acceptance time. */
   readonly timeMs: number;
-  readonly bodyHash: string;
   readonly isRetraction?: true;
+}
+
+export function bodyOf(write: Event | WriteBody, { bodyHash }: EventKey): Body {
+  if (write.kind !== 'signal' && write.kind !== 'retraction') return { bodyHash };
+  const { entity, signal, weight } = write;
+  const values = hash('sha256', `${bodyHash} ${entity} ${weight} ${signal}`, 'hex').slice(0, 2 * VALUES_BYTES);
+  return { bodyHash, values };
+}
+
+function isSameBody(one: Body, other: Body): boolean {
+  if (one.bodyHash !== other.bodyHash) return false;
+  return one.values === undefined || other.values === undefined || one.values === other.values;
 }
 
 /** Origin and sequence of an event. */
@@ -58,12 +83,12 @@ export interface Place {
 
 export function copyOf(event: Event, key: EventKey, { origin, epoch, sequence }: Place): Copy {
   const atMs = acceptedMs(event);
-  const { bodyHash } = key;
+  const body = bodyOf(event, key);
   if (event.kind === 'retraction') {
-    return { origin, sequence, epoch, acceptedMs: atMs, timeMs: event.upToMs, bodyHash, isRetraction: true };
+    return { origin, sequence, epoch, acceptedMs: atMs, timeMs: event.upToMs, ...body, isRetraction: true };
   }
   const timeMs = event.kind === 'signal' ? event.timeMs : atMs;
-  return { origin, sequence, epoch, acceptedMs: atMs, timeMs, bodyHash };
+  return { origin, sequence, epoch, acceptedMs: atMs, timeMs, ...body };
 }
 
 /**
@@ -128,13 +153,13 @@ export function countSignal(
   before: readonly Copy[],
 ): void {
   const { entity, signal, weight, key } = event;
-  const others = before.filter(({ bodyHash }) => bodyHash === key.bodyHash);
-  if (others.length === 0) {
+  const copy = before.length === 0 ? undefined : copyOf(event, key, place);
+  const others = copy === undefined ? [] : before.filter((other) => isSameBody(other, copy));
+  if (copy === undefined || others.length === 0) {
     // The common case.
     if (event.kind === 'signal') ledger.add(entity, signal, weight, event.timeMs);
     return;
   }
-  const copy = copyOf(event, key, place);
   const counted = counting(others);
   const counts = counting([...others, copy]);
   if (event.kind === 'signal' && !counts.includes(copy)) ledger.note(entity, signal, copy.timeMs);
@@ -151,19 +176,14 @@ export function isKeyedSignal(event: Event): event is KeyedSignal {
  * The state of a key for a write at `nowMs`: the copy that counts of the same request, `conflict` if the key was used with
  * another body, undefined if it is new.
  */
-export function recall(
-  copies: readonly Copy[],
-  { bodyHash }: NonNullable<EventBody['key']>,
-  nowMs: number,
-): Copy | 'conflict' | undefined {
-  let conflict = false;
-  for (const hash of new Set(copies.map((copy) => copy.bodyHash))) {
-    const request = requestsOf(copies.filter((copy) => copy.bodyHash === hash)).at(-1);
-    if (request === undefined || nowMs >= request[0]!.acceptedMs + KEY_KEPT_MS) continue;
-    if (hash === bodyHash) return lowest(request);
-    conflict = true;
-  }
-  return conflict ? 'conflict' : undefined;
+export function recall(copies: readonly Copy[], body: Body, nowMs: number): Copy | 'conflict' | undefined {
+  const known = (of: Body): Copy[] | undefined => {
+    const request = requestsOf(copies.filter((copy) => isSameBody(copy, of))).at(-1);
+    return request !== undefined && nowMs < request[0]!.acceptedMs + KEY_KEPT_MS ? request : undefined;
+  };
+  const request = known(body);
+  if (request !== undefined) return lowest(request);
+  return copies.some((copy) => !isSameBody(copy, body) && known(copy) !== undefined) ? 'conflict' : undefined;
 }
 
 /**
@@ -184,13 +204,13 @@ export const FRESH_FOR_MS = (KEY_KEPT_MS - RETRACTABLE_MS) / 2;
  */
 export function recallForRetraction(
   copies: readonly Copy[],
-  key: NonNullable<EventBody['key']>,
+  body: Body,
   nowMs: number,
 ): { readonly upToMs: number; readonly counts: Copy } | Copy | 'mended' | 'conflict' | undefined {
-  const met = recall(copies, key, nowMs);
+  const met = recall(copies, body, nowMs);
   if (met === undefined || met === 'conflict') return met;
   if (met.epoch === MENDED_EPOCH) return 'mended';
-  const own = copies.filter(({ bodyHash }) => bodyHash === key.bodyHash);
+  const own = copies.filter((copy) => isSameBody(copy, body));
   const request = requestsOf(own).at(-1)!;
   const done = takingBack(
     request,

@@ -73,6 +73,39 @@ describe('what a retraction takes back', () => {
     }
   });
 
+  it('two bodies with one hash are two requests, at one leader and in two logs, in any order: each counts, and is taken back alone', async () => {
+    const { cluster, clock, router, leader, request } = await rig();
+    const [seven] = keyed('k', [view(7, 2_000)]) as [EventBody];
+    const eight = collidingWith(seven, view(8, 3_000));
+    const [nine] = keyed('l', [view(9)]) as [EventBody];
+    await request([nine]);
+    assert.deepEqual(codes(await request([collidingWith(nine, view(9, 500))])), ['idempotency_conflict']);
+    await cluster.converge();
+    const former = leader();
+    await clock.run(former.setCut(true));
+    assert.deepEqual(codes(await request([seven])), ['accepted']);
+    await clock.run(router.service.promote({ region: 'eu-west', force: true }));
+    const eu = cluster.region('eu-west');
+    const epoch = cluster.record.epoch;
+    const atEu = (bodies: readonly RequestedBody[]): Promise<WritesReply> =>
+      clock.run(eu.intake.submit({ epoch, atomic: false, durability: 'local', bodies }));
+    assert.deepEqual(codes(await atEu([eight])), ['accepted']);
+    await clock.run(former.setCut(false));
+    await cluster.converge();
+    for (const name of names) {
+      const counted = [7, 8].map((entity) => cluster.region(name).ledger.read(entity, 'view', clock.nowMs())?.sums.all);
+      assert.deepEqual(counted, [2, 3], name);
+    }
+    assert.deepEqual(codes(await atEu([retraction(eight)])), ['accepted']);
+    await cluster.converge();
+    assert.deepEqual([cluster.count(7), cluster.count(8)], [1, 0]);
+    assert.deepEqual(codes(await atEu([retraction(seven)])), ['accepted']);
+    await cluster.converge();
+    assert.deepEqual([cluster.count(7), cluster.count(8)], [0, 0]);
+    const digest = cluster.region('us-east').digest();
+    for (const name of names) assert.equal(cluster.region(name).crash('lost').digest(), digest, 'recovered the same');
+  });
+
   it('is read from the log, which must have it: a trimmed one is refused by key as by position', async () => {
     const { router, clock, leader, request } = await rig();
     const one = await clock.run(router.submit([view(7)], { key: 'k' }));
