@@ -27,6 +27,9 @@ const schemaDefault = 'deploy/config/default-schema.yaml';
 const topologyDefault = 'deploy/config/default-cluster.yaml';
 const mebibyte = 1024 * 1024;
 
+/** Stands for no configured limit: more keys than all can be. */
+const HALF_OF_KEYS = 1_000_000_001;
+
 const table = {
   region: { env: 'TIDAL_REGION', flag: 'region', kind: 'text', why: 'name of this region in the topology' },
   listen: {
@@ -124,8 +127,9 @@ const table = {
     kind: 'integer',
     unit: 'keys',
     min: 0,
-    max: 1_000_000_000,
-    fallback: 10_000_000,
+    max: HALF_OF_KEYS,
+    fallback: HALF_OF_KEYS,
+    fallbackText: 'half of --idempotency-keys-limit',
     why: 'idempotency keys of one client, by its API key or address, and this share of the bytes of all records; further ones are refused with client_keys_full. 0: as many as all',
   },
   maxEntities: {
@@ -297,6 +301,7 @@ export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
     );
   }
   serversOf('region', values.natsUrl);
+  const { clientIdempotencyKeys: own, idempotencyKeysLimit: all } = values;
   const config: RegionConfig = {
     ...values,
     listen: Object.freeze(parseAddress('region', 'listen', values.listen)),
@@ -304,6 +309,7 @@ export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
     topologyFile: resolvePath(values.topologyFile, topologyDefault),
     dataDir: resolvePath(values.dataDir === '' ? `.tidal/${values.region}` : values.dataDir, ''),
     httpLimits: httpLimitsOf(values),
+    clientIdempotencyKeys: own === HALF_OF_KEYS ? Math.ceil(all / 2) : own,
   };
   return { config: Object.freeze(config) };
 }

@@ -1,6 +1,6 @@
 /**
  * Limits the idempotency keys of one client, so that it cannot fill the table of all. A client is named by its router: by its API key,
- * or without keys by its address.
+ * or without keys by its address, of IPv6 by the /64.
  *
  * Counted are the keys that this process accepted in the eight days for which records are kept, by day, and the bytes of their
  * records. The counts are in memory: a leader counts from its start on, and a new one from 0. Overshoots by what waits for its commit.
@@ -13,8 +13,10 @@ import type { Metrics } from '../../../shared/observe/metrics.ts';
 const DAY_MS = 86_400_000;
 /** Records are kept for seven days and removed within the eighth. */
 const DAYS = 8;
-/** Clients that are counted; one more replaces the one with the fewest keys. */
+/** Clients that are counted. */
 const CLIENTS_LIMIT = 4_096;
+/** How many are removed when a client is not among so many: those with the smallest shares. */
+const CLIENTS_REMOVED = CLIENTS_LIMIT / 4;
 /** Of a record, and of each further write of a bulk. */
 const RECORD_BYTES = 150;
 const WRITE_BYTES = 24;
@@ -120,13 +122,9 @@ export class ClientKeys {
 
   private add(client: string): Day[] {
     if (this.days.size >= CLIENTS_LIMIT) {
-      let fewest: string | undefined;
-      let fewestShare = Number.POSITIVE_INFINITY;
-      for (const known of this.days.keys()) {
-        const share = this.shareOf(known);
-        if (share < fewestShare) [fewest, fewestShare] = [known, share];
-      }
-      this.days.delete(fewest!);
+      const shares = [...this.days.keys()].map((known) => [known, this.shareOf(known)] as const);
+      shares.sort(([, a], [, b]) => a - b);
+      for (const [known] of shares.slice(0, CLIENTS_REMOVED)) this.days.delete(known);
     }
     const days: Day[] = [];
     this.days.set(client, days);

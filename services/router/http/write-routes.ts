@@ -25,6 +25,7 @@ import {
 } from '../../../shared/protocol/writes.ts';
 import type { Submission, WriteForwarding } from '../forward/forward.ts';
 import type { Trace } from '../trace/trace.ts';
+import { networkOf } from './client-network/client-network.ts';
 import { readSignalLines } from './signal-lines.ts';
 
 /** Bytes of names and braces around one write. */
@@ -237,13 +238,13 @@ function keyOf(ctx: Context): string | undefined {
   return parseIdempotencyKey(ctx.req.headers['idempotency-key']);
 }
 
-/** Whose idempotency key it is: the API key's, or without keys the client address's. */
+/** Whose idempotency key it is: the API key's, or without keys that of the client's address or IPv6 network. */
 function keyedBy(ctx: Context, key: string | undefined): Pick<Submission, 'keyed' | 'client'> {
   if (key === undefined) return { keyed: false };
   const name = keyNameOf(ctx);
   return {
     keyed: true,
-    client: name === undefined ? `the address ${ctx.req.socket.remoteAddress}` : `the key ${name}`,
+    client: name === undefined ? `the address ${networkOf(ctx.req.socket.remoteAddress ?? '')}` : `the key ${name}`,
   };
 }
 

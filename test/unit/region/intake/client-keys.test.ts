@@ -104,6 +104,22 @@ describe('the idempotency keys of one client', () => {
     assert.equal(keys.refusalOf('b'), undefined);
   });
 
+  it('with thousands of clients a new one costs little: many are removed at once', () => {
+    let looks = 0;
+    const manual = new ManualClock();
+    const clock = {
+      nowMs: () => {
+        looks++;
+        return manual.nowMs();
+      },
+      monotonicMs: () => manual.monotonicMs(),
+      after: manual.after.bind(manual),
+    };
+    const keys = new ClientKeys({ clock, log: new RecordingLog(), metrics: unreadMetrics, limit: 3, limitBytes: 1e9 });
+    for (let client = 0; client < 20_000; client++) keys.accepted(`client ${client}`, 1);
+    assert.ok(looks < 20_000 * 20, `${looks} looks at the clients`);
+  });
+
   it('with thousands of clients the ones with the most stay counted; 0 is no limit', () => {
     const clock = new ManualClock();
     const options = { clock, log: new RecordingLog(), metrics: unreadMetrics, limitBytes: 1e9 };

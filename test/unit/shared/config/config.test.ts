@@ -37,6 +37,14 @@ describe('configuration', () => {
     assert.equal(config.intakeQueueLimit, 2_000);
   });
 
+  it('one client has half of the idempotency keys, however many they are, unless it says otherwise', () => {
+    const limitOf = (...args: string[]): number => region(['--region', 'us-east', ...args]).clientIdempotencyKeys;
+    assert.equal(limitOf(), 10_000_000);
+    assert.equal(limitOf('--idempotency-keys-limit', '1001'), 501);
+    assert.equal(limitOf('--idempotency-keys-limit', '1001', '--client-idempotency-keys', '7'), 7);
+    assert.equal(limitOf('--client-idempotency-keys', '0'), 0);
+  });
+
   it('refuses what it does not understand, by name', () => {
     const cases: [string[], Record<string, string>, RegExp][] = [
       [[], {}, /--region \(TIDAL_REGION\) is required/],
