@@ -143,7 +143,8 @@ function columnOf({ region, value, problem }, reference) {
  * @param {string} reference
  */
 function itemOf({ entity_id, rank, score, metadata }, others, reference) {
-  const name = typeof metadata.title === 'string' ? metadata.title.slice(0, TITLE_CHARACTERS) : '';
+  const title = typeof metadata.title === 'string' ? metadata.title : '';
+  const name = title.length > TITLE_CHARACTERS ? `${title.slice(0, TITLE_CHARACTERS)}…` : title;
   const text = `#${entity_id} ${name} (${score.toLocaleString(undefined, { notation: 'compact', maximumSignificantDigits: 4 })})`;
   const there = others?.get(entity_id);
   if (others === undefined || there === rank) return element('li', {}, text);
