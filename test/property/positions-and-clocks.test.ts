@@ -5,7 +5,7 @@ import { decodeBatch, NO_PREDECESSOR } from '../../services/region/batch/batch.t
 import { BatchBuilder } from '../../services/region/intake/batch-builder.ts';
 import { AHEAD_IGNORED_MS, HybridClock } from '../../services/region/intake/hybrid-clock.ts';
 import type { Event, EventBody } from '../../shared/protocol/events.ts';
-import { HLC_PER_MS, hlcMs } from '../../shared/protocol/events.ts';
+import { HLC_PER_MS, hlcMs, RETRACTED_AHEAD_LIMIT_MS } from '../../shared/protocol/events.ts';
 import { covers, formatPosition, merge, missing, parsePosition, totalOf } from '../../shared/protocol/position.ts';
 import { fromWire, toWire } from '../../shared/protocol/writes.ts';
 import { ManualClock } from '../harness/kernel/manual-clock.ts';
@@ -136,7 +136,7 @@ describe('codec', () => {
           const acceptedMs = hlcMs(hlc) - aheadMs;
           if (one.kind === 'retraction') {
             const { timeMs, ...values } = one;
-            return { ...values, ...extra, hlc, upToMs: acceptedMs + (timeMs ?? 0) };
+            return { ...values, ...extra, hlc, upToMs: acceptedMs + Math.min(timeMs ?? 0, RETRACTED_AHEAD_LIMIT_MS) };
           }
           return one.kind === 'signal'
             ? { ...one, ...extra, hlc, timeMs: Math.min(one.timeMs ?? acceptedMs, acceptedMs) }
