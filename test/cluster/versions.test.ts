@@ -15,7 +15,8 @@ import { Cluster } from '../harness/processes/cluster.ts';
 function otherBuild(edits: Readonly<Record<string, readonly (readonly [string, string])[]>>): string {
   const folder = mkdtempSync(join(tmpdir(), 'tidal-version-'));
   for (const part of ['services', 'shared']) cpSync(join('dist', part), join(folder, part), { recursive: true });
-  cpSync('package.json', join(folder, 'package.json'));
+  for (const part of ['package.json', 'services/router/console/static'])
+    cpSync(part, join(folder, part), { recursive: true });
   symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
   for (const [file, pairs] of Object.entries(edits)) {
     let code = readFileSync(join(folder, file), 'utf8');
