@@ -8,6 +8,9 @@ import { acceptedMs, type Event } from '../../shared/protocol/events.ts';
 import { Violation } from './violation.ts';
 
 const WEIGHT_LIMIT_THOUSANDTHS = 10_000_000;
+/** A retraction takes back signals of its key, which lives this long, by clocks that differ by so much. */
+const WEEK_MS = 7 * 86_400_000;
+const CLOCKS_MS = 30_000;
 const YEAR_2110_MS = Date.UTC(2110, 0, 1);
 /** Far more leaderships than any run has, gaps included. */
 const EPOCH_LIMIT = 1e8;
@@ -38,7 +41,8 @@ function flaw(event: Event, schema: Schema): string | undefined {
       if (!schema.signals.has(signal)) return `signal ${signal}`;
       if (!Number.isInteger(weight) || weight < 0 || weight > WEIGHT_LIMIT_THOUSANDTHS) return `weight ${weight}`;
       if (key === undefined) return 'a retraction without a key';
-      return upToMs >= acceptedMs(event) && upToMs < YEAR_2110_MS ? undefined : `time ${upToMs}`;
+      const aheadMs = upToMs - acceptedMs(event);
+      return aheadMs >= 0 && aheadMs <= WEEK_MS + CLOCKS_MS && upToMs < YEAR_2110_MS ? undefined : `time ${upToMs}`;
     }
     case 'item':
       return Object.entries(event.metadata).every(([name, value]) => name !== '' && isFlat(value))
