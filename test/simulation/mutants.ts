@@ -284,7 +284,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'accepts writes beyond the limit of its queue',
     theme: 'a slow disk',
-    file: `${region}/intake/refusals.js`,
+    file: `${region}/intake/refusals/refusals.js`,
     changes: [['if (waiting + events > queueLimit) {', 'if (false) {']],
   },
   {

@@ -1,5 +1,6 @@
 /** A private nats-server on loopback with a store of its own, to be killed, paused, wiped and started again. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
@@ -11,15 +12,35 @@ import { eventually } from '../kernel/eventually.ts';
 import { watchChild } from './children-watch.ts';
 import { natsBinary } from './nats-binary.ts';
 
-/** A loopback port that was free just now. */
+/**
+ * Below the ports that systems give to outgoing connections: one of those could be taken by a connection before the process that is to
+ * listen on it has started.
+ */
+const FIRST_PORT = 10_000;
+const PORTS_END = 20_000;
+const given = new Set<number>();
+
+/** A loopback port that was free just now; each is given once. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(FIRST_PORT, PORTS_END);
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
+  const isListening = new Promise<boolean>((resolve) => {
+    server.once('listening', () => resolve(true));
+    server.once('error', () => resolve(false));
+  });
+  server.listen(port, '127.0.0.1');
+  if (!(await isListening)) return false;
   server.close();
   await once(server, 'close');
-  return port;
+  return true;
 }
 
 export class NatsServer {
@@ -184,14 +205,16 @@ export class NatsCluster {
     this.servers = servers;
   }
 
-  /** Resolves when the servers have found each other, and one of them leads. */
+  /** Resolves when all servers know the one of them that leads. */
   static async start(): Promise<NatsCluster> {
     const ports = await Promise.all(Array.from({ length: CLUSTER_SERVERS }, () => freePort()));
     const servers = await Promise.all(
       ports.map((port) => NatsServer.start({ cluster: [port, ...ports.filter((other) => other !== port)] })),
     );
     const cluster = new NatsCluster(servers);
-    await eventually('the cluster of servers answers', () => cluster.streams().then(() => true), 30_000);
+    for (const [index, { name }] of servers.entries()) {
+      await eventually(`${name} answers for the cluster`, () => cluster.streams(index).then(() => true), 30_000);
+    }
     return cluster;
   }
 

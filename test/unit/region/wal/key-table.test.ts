@@ -156,7 +156,7 @@ describe('the table of idempotency keys', () => {
       assert.ok(index < names.length);
       await wal.append({ batches: [batches] });
     }
-    const rowBytes = 100 * 16 + 34 + a.length;
+    const rowBytes = 100 * 24 + 34 + a.length;
     assert.deepEqual(await sweep(wal, startMs, { limit: 3, limitBytes: 1e6 }), [0, 0]);
     assert.deepEqual(await sweep(wal, startMs, { limit: 100, limitBytes: 2 * rowBytes }), [0, 0]);
     assert.deepEqual(await sweep(wal, startMs, { limit: 100, limitBytes: 2 * rowBytes - 1 }), [0, 0, 0, 0]);
