@@ -57,7 +57,14 @@ export function drawFuzzRequest(seed: number, index: number): FuzzRequest {
 type Mutation = (parts: Parts, random: Random) => void;
 
 const hostile = (random: Random): unknown =>
-  chance(random, LARGE_SHARE) ? drawOne(random, largeValues)() : drawOne(random, hostileValues);
+  chance(random, LARGE_SHARE) ? drawOne(random, largeValues)() : copyOf(drawOne(random, hostileValues));
+
+/** Further mutations change a value: of the list it would be another one in later requests, or hold itself. */
+function copyOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (typeof value !== 'object' || value === null || value instanceof Raw) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, copyOf(member)]));
+}
 
 /** Places of a value and of those within it, the outermost first; a few hundred at most. */
 function placesOf(value: unknown): { readonly holder: Record<string, unknown>; readonly name: string }[] {

@@ -13,7 +13,7 @@ import { grammars } from '../../fuzz/grammar.ts';
 import { Judge } from '../../fuzz/judge.ts';
 import { drawFuzzRequest } from '../../fuzz/mutate.ts';
 import { publicRoutes } from '../../fuzz/routes.ts';
-import { jsonText, Raw } from '../../fuzz/values.ts';
+import { hostileValues, jsonText, Raw } from '../../fuzz/values.ts';
 import { seededRandom } from '../../harness/kernel/seeded-random.ts';
 
 const answered = (status: number, body: string, type = 'application/problem+json') => ({
@@ -62,6 +62,14 @@ describe('the fuzzer', () => {
     assert.ok(seven.size > 250);
     assert.ok(eight.filter((request) => !seven.has(request)).length > 250);
   });
+
+  it('draws the same however many were drawn before: what is mutated is no value of a list', () => {
+    const values = jsonText(hostileValues);
+    const first = drawFuzzRequest(20_261_201, 7).bytes.toString('latin1');
+    for (let index = 0; index < 60_000; index++) drawFuzzRequest(20_261_201, index);
+    assert.equal(jsonText(hostileValues), values);
+    assert.equal(drawFuzzRequest(20_261_201, 7).bytes.toString('latin1'), first);
+  }).timeout(60_000);
 
   it('frames every request so that it ends where its length says', () => {
     for (let index = 0; index < 2_000; index += 1) {
