@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type * as router from '../../../../services/router/cluster/cluster.ts';
 import type { HealAnswer, PartitionAnswer, StopDrillAnswer } from '../../../../services/router/drills/drills.ts';
 import type { JournalAnswer } from '../../../../services/router/journal/journal.ts';
+import type { TraceAnswer } from '../../../../services/router/trace/trace.ts';
 import type { api, cluster } from '../../../../shared/client/client.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { WriteAccepted } from '../../../../shared/protocol/internal.ts';
@@ -25,11 +26,12 @@ const alike: {
   readonly quarantine: Alike<router.QuarantineAnswer, cluster.QuarantineAnswer>;
   readonly quarantined: Alike<router.QuarantineList, cluster.QuarantineList>;
   readonly events: Alike<JournalAnswer['stale'], cluster.JournalAnswer['stale']>;
+  readonly trace: Alike<TraceAnswer, cluster.TraceAnswer>;
   readonly metadata: Alike<Metadata, api.Metadata>;
   readonly write: Alike<WriteAccepted, Omit<api.WriteAnswer, 'accepted' | 'entity_id'>>;
 } = {
   ...{ status: true, region: true, disk: true, health: true, promote: true, partition: true, heal: true },
-  ...{ drill: true, stopDrill: true },
+  ...{ drill: true, stopDrill: true, trace: true },
   ...{ verify: true, retireDisk: true, quarantine: true, quarantined: true, events: true, metadata: true, write: true },
 };
 
